@@ -3,9 +3,10 @@
 //!
 //! The vendor's article documents two requests. A loop over them also needs to know the unit of
 //! `start` and `end`, the meaning of `limit` 0 and `offset`, whether edges are inclusive, and the
-//! shape of the reply. The article does not say. The service answers wrong values with `200 []`. So
-//! each unknown meaning is a setting, and the export checks the settings against the replies. A run
-//! exports exactly the messages that exist, or it fails and names the setting to change.
+//! shape of the reply. The article says none of this. The service answers wrong values with `200
+//! []`. So each unknown meaning is a setting, and the export checks the settings against the
+//! replies. A run exports exactly the messages that exist, or it fails and names the setting to
+//! change.
 //!
 //! `plan` makes the windows, `settings` says how the service reads parameters; `query` makes the
 //! requests and `api` sends them; `reply` and `message` read messages into a `spool`. `bisect`

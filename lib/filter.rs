@@ -2,10 +2,10 @@
 //!
 //! The modules call each other in one direction: [`parallel`] → [`scan`] → [`decide`] →
 //! [`selection`]. [`scan`] reads blocks of lines and writes kept records. [`decide`] validates each
-//! line ([`crate::json::fields`]) and extracts the records of an `envelope`, if there is one. It
-//! decides each record first by the flags about call detail records ([`cdr`]), which need only a
-//! few fields, then by an expression in jq's language ([`expr`]). If the [`selection`] takes the
-//! kept record, it is printed, by default with unchanged bytes ([`projection`]).
+//! line ([`crate::json::fields`]) and, with an `envelope`, extracts the records from the line. Each
+//! record is decided first by the flags about call detail records ([`cdr`]), which need only a few
+//! fields, then by an expression in jq's language ([`expr`]). The [`selection`] chooses the kept
+//! records that are printed, by default with unchanged bytes ([`projection`]).
 
 pub mod blocks;
 pub mod cdr;

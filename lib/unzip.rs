@@ -130,7 +130,7 @@ impl<'a> Unzip<'a> {
         let opened = match place {
             FileOrObject::File(path) => {
                 if !path.is_file() {
-                    // A pipe may be slow, so earlier output is written first.
+                    // Reading a pipe may take long, so earlier output is written first.
                     self.finish()?;
                 }
                 input::open(path, spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
@@ -183,7 +183,7 @@ impl<'a> Unzip<'a> {
                     self.finish()?;
                     self.writer.say_empty(&named)?;
                 }
-                // `export-fetch --poll-once` writes such a line if the export has no ZIP yet.
+                // A line of `export-fetch --poll-once` about an export that has no ZIP yet.
                 StdinLine::WithoutZip(_) => self.writer.counts.unfinished += 1,
                 StdinLine::Bad(bad) => {
                     self.finish()?;
@@ -240,7 +240,7 @@ impl<'a> Unzip<'a> {
         writer.leave(walked.result, zip.line.as_ref())
     }
 
-    /// Writes everything that was unpacked.
+    /// Writes the output of all members that were unpacked.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         match &mut self.parallel {
             None => Ok(()),

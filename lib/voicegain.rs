@@ -8,8 +8,8 @@
 //! A page passes through these modules. `api` requests it, with an address of `query`. `wire`
 //! (JSON) or `table` (CSV) reads it call by call; `call`, `columns` and `dates` know the fields.
 //! `walk` decides which page is next. `delivery` passes the calls to `writer`, which writes them or
-//! their `selected_columns`, to `memory`, which notes them, and to `recording_queue`. Then it saves
-//! the state, which is a `progress`.
+//! their `selected_columns`, to `memory`, which notes them, and to `recording_queue`. Then
+//! `delivery` saves the state (`progress`).
 //!
 //! `export` is one run: the walk (or a `listing`, which has no cursor), then `refresh` (calls that
 //! changed) and `recordings` (with `download`). `stuck` finds out why there are no more calls, with

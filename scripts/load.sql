@@ -72,8 +72,8 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
         sw_version VARCHAR, vp_fail BOOLEAN, vp_fail_reason VARCHAR)'
 }) WHERE message_type = 'vb_enrolment';
 
--- The fields of these records are not public. The columns are the fields of similar records, and
--- the column record contains the whole record.
+-- The fields of vb_verification and audit records are not public. The columns are a guess: time and
+-- fields that other types have. The column record contains the whole record.
 CREATE OR REPLACE MACRO read_vb_verification(files) AS TABLE
 SELECT json ->> '$.message_type' AS message_type, json ->> '$.region' AS region,
     json ->> '$.vb_version' AS vb_version, json ->> '$.dialog_id' AS dialog_id,
@@ -142,8 +142,8 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
     sessionchannelinfo: 'JSON', chattype: 'VARCHAR'
 });
 
--- The keys of records in some files for which a table has no column. The vendor has added them, or
--- only your environment sends them.
+-- The keys in some files for which the table of a type has no column. The vendor has added these
+-- keys, or only your environment sends them.
 CREATE OR REPLACE MACRO undocumented_keys(files, type) AS TABLE
 SELECT "key", count(*) AS records
 FROM (
@@ -182,7 +182,8 @@ FROM files_now AS f ANTI JOIN loaded_files AS l ON l.kind = f.kind AND l.filenam
     AND l.bytes = f.bytes AND l.modified_at = f.modified_at
     AND l.modified_at < l.loaded_at - INTERVAL 2 SECOND;
 
--- Make each table, empty, with the columns of its reader. Any file is good for this.
+-- Make each table, empty, with the columns of its reader (a macro above). The macro needs a file;
+-- with LIMIT 0 any file will do.
 SET VARIABLE any_file = (SELECT [min(filename)] FROM files_now);
 CREATE TABLE IF NOT EXISTS dialog_start AS FROM read_dialog_start(getvariable('any_file')) LIMIT 0;
 CREATE TABLE IF NOT EXISTS dialog_step AS FROM read_dialog_step(getvariable('any_file')) LIMIT 0;
@@ -242,8 +243,8 @@ CREATE TABLE IF NOT EXISTS customers (customersessionid VARCHAR PRIMARY KEY, lin
 
 -- Views ----------------------------------------------------------------------
 
--- The last ten digits of a number, which may be a SIP URI or in E.164. Both vendors send these
--- digits, whatever they put before them.
+-- The last ten digits of a phone number, which may be a SIP URI or in E.164. OCP and Voicegain both
+-- send these digits, but put different text before them.
 CREATE OR REPLACE MACRO line(uri) AS
     right(regexp_replace(split_part(uri, '@', 1), '\D', '', 'g'), 10);
 

@@ -31,9 +31,10 @@ SELECT * FROM (
 -- The counts of calls by hour (UTC) of the Metrics API, and the number of root
 -- records of dialog_end in a directory of `unzip-jsonl --layout duckdb`. The
 -- vendor does not say whether the two numbers count the same things. So
--- `usual` is `counted` times the median ratio of the week before. If that week
--- has fewer than 12 hours with calls, it is the median ratio of all hours.
--- `departs` marks an hour that you should look at; it proves nothing. Counts
+-- `usual`, the expected number of records, is `counted` times the median of
+-- records / counted in the week before. If that week has fewer than 12 hours
+-- with calls, the median of all hours is used. `departs` marks an hour that
+-- you should look at; it proves nothing. Counts
 -- of a part of the calls (--filter, --by) are ignored. `threshold` is a
 -- fraction of `usual`: control_totals('*.ndjson', 'lake', threshold := 0.5).
 CREATE OR REPLACE MACRO control_totals(files, lake, threshold := 0.2) AS TABLE

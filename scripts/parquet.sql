@@ -1,6 +1,6 @@
 -- Prints the SQL that writes a lake as Parquet, one file for each type and day. The database needs
--- the views of views.sql. The SQL writes a day only if the lake has new files for it since its
--- Parquet file was written, or if its view has other columns:
+-- the views of views.sql. The SQL writes a type and day only if the lake has got new files
+-- for them since their Parquet file was written, or if the view of the type has other columns:
 --
 --   duckdb -noheader -list calls.duckdb -c "SET VARIABLE lake = 'lake'" \
 --       -c "SET VARIABLE parquet = 'parquet'" -f scripts/parquet.sql > copies.sql
@@ -13,8 +13,8 @@
 -- Columns that are JSON in a view are text in Parquet, because few programs can read Parquet's JSON
 -- type.
 --
--- Each Parquet file stores a hash of its view and of the names and sizes of
--- its files in the lake. So after a killed run you need not repair anything:
+-- Each Parquet file stores a hash of the view, and of the names and sizes of
+-- the files in the lake that it was made from. So after a killed run you need not repair anything:
 -- the next run writes the unfinished files.
 
 SET VARIABLE there = (SELECT list(file) FROM glob(getvariable('parquet') || '/*/*/records.parquet'));

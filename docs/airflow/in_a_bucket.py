@@ -91,10 +91,11 @@ def chain(group):
                 f'--until {until} --poll-once -o /dev/null --report - <<< "$WINDOW"',
             )
 
-        # The ledger knows the ZIPs in the bucket: a second try prints their lines again, but does
-        # not download them again. The list of a window's files appears when all these files are in
-        # the bucket. There is no pipe: a frozen worker may continue after the second try, and then
-        # unzip-jsonl could mistake the end of a failed export-fetch for the end of the lines.
+        # The ledger knows the ZIPs in the bucket: a second try prints the lines of these ZIPs
+        # again, but does not download the ZIPs again. The list of a window's files appears when
+        # all these files are in the bucket. There is no pipe: a frozen worker may continue after
+        # the second try, and if its export-fetch then fails, unzip-jsonl at the end of the pipe
+        # would take a part of the lines for all of them.
         fetch = BashOperator(
             task_id="fetch",
             env=env,
@@ -116,9 +117,9 @@ def chain(group):
 
 
 def new_records(program, directory):
-    """Exports the records since the last run. The state is written when the records are in the
-    bucket. The name of their file contains the state before them, so a second try writes the
-    same file."""
+    """The command that exports the records since the last run. The program writes the state when the
+    records are in the bucket. The name of their object contains the state that the run continues
+    from, so a second try writes the same object."""
     return (
         f'{program} --state "$BUCKET/{directory}/state/last" '
         f'-o "$BUCKET/{directory}/records/since-{{state}}.ndjson" --report - --skip-code 99'
@@ -128,8 +129,8 @@ def new_records(program, directory):
 with DAG(
     dag_id="ocp_cdrs_in_a_bucket",
     # Do not use "@daily": in Airflow 3 it is a point in time, an interval without length. The DAG
-    # runs at three o'clock, because OCP provides an hour two hours after its end. It plans the
-    # previous day.
+    # runs at three o'clock, because OCP provides the records of an hour two hours after its end.
+    # The run plans the previous day.
     schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1),
     catchup=False,

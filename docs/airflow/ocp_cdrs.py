@@ -44,8 +44,8 @@ def named(plan):
 
 
 def fetch(until, options=""):
-    """Runs export-fetch up to the step `until`. Its only output is the report, so no record
-    gets into a log."""
+    """The command that runs export-fetch up to the step `until`. Its only output is the report, so no
+    record gets into a log."""
     return (
         f'export-fetch --out-dir "$DIR" --until {until} {options} --report - <<< "$WINDOW"'
     )
@@ -90,7 +90,8 @@ def chain(group):
             task_id="download",
             env=env,
             pool=pool,
-            # If the window has no record, export-fetch writes no list; an older list stays.
+            # If the window has no record, export-fetch writes no list, and the list of an earlier
+            # try stays.
             bash_command='set -eu; mkdir -p "$DIR/lists"; touch "$DIR/lists/$NAME.ndjson"; '
             + fetch("fetched", '-o "$DIR/lists/$NAME.ndjson"'),
             output_processor=json.loads,
@@ -106,7 +107,8 @@ def chain(group):
             output_processor=json.loads,
         )
 
-        # One writer at a time. If a file is loaded again, its records replace the old ones.
+        # Only one task may write to the database at a time. If a file is loaded again, its records
+        # replace those of the first load.
         @task(pool="duckdb")
         def load(name):
             import duckdb
@@ -123,8 +125,8 @@ def chain(group):
 with DAG(
     dag_id="ocp_cdrs",
     # Do not use "@daily": in Airflow 3 it is a point in time, an interval without length. The DAG
-    # runs at three o'clock, because OCP provides an hour two hours after its end. It plans the
-    # previous day.
+    # runs at three o'clock, because OCP provides the records of an hour two hours after its end.
+    # The run plans the previous day.
     schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1),
     catchup=False,

@@ -39,7 +39,7 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
 ) as dag:
     # The name of a file contains the state that the run continues from, so a second try writes the
-    # same file. The state is written after the file.
+    # same file. The program writes the file first and then the state.
     for source, first in [("batch", f"--from {FIRST}"), ("realtime", "")]:
         BashOperator(
             task_id=source,

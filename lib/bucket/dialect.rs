@@ -39,8 +39,8 @@ impl Dialect {
     /// The protocol of the service at `endpoint`; `None` is Amazon's own service.
     pub(super) fn of(endpoint: Option<&Url>) -> Dialect {
         let host = endpoint.and_then(Url::host_str).unwrap_or_default();
-        // Google has more host names: for one region, for private networks, for client
-        // certificates.
+        // Google Cloud Storage has several host names: for one region, for private networks, for
+        // client certificates.
         let is_storage = |name: &str| name == "storage" || name.starts_with("storage-");
         let name = host.strip_suffix(".googleapis.com");
         match name.and_then(|name| name.split('.').next()) {
@@ -85,13 +85,13 @@ impl Dialect {
     }
 
     /// Whether the last request of an upload in parts can have a condition. Google ignores a
-    /// condition there, and refuses it in the first request.
+    /// condition of the last request, and refuses one of the first request.
     pub(super) fn completes_on_condition(self) -> bool {
         self == Dialect::Amazon
     }
 
-    /// The header with the id of a write. If the reply is lost, the id shows whether the object
-    /// comes from this write.
+    /// The header that gives a write an id. If the reply to the write is lost, the id of the object
+    /// shows whether this write was done.
     pub(super) fn write_id(self) -> &'static str {
         match self {
             Dialect::Amazon => "x-amz-meta-callpipe-write",
@@ -99,7 +99,7 @@ impl Dialect {
         }
     }
 
-    /// The header with the SHA-256, in hexadecimal, of the file from which an object was written.
+    /// The header with the SHA-256 of the file from which an object was written, in hexadecimal.
     pub(super) fn file_sum(self) -> &'static str {
         match self {
             Dialect::Amazon => "x-amz-meta-callpipe-sha256",
@@ -108,7 +108,8 @@ impl Dialect {
     }
 
     /// The parameter that asks for encoded names in a list. `None` for Google: the parser does not
-    /// understand how Google's reply names the encoding, so its names are not encoded.
+    /// understand how Google's reply names the encoding, so we ask Google for names that are not
+    /// encoded.
     pub(super) fn encoding_of_names(self) -> Option<HeaderLine> {
         match self {
             Dialect::Amazon => Some(("encoding-type", "url".to_owned())),
@@ -130,7 +131,8 @@ impl Dialect {
         }
     }
 
-    /// The header in the first request of an upload that names the checksum of the parts.
+    /// The header that names the algorithm of the parts' checksums. It belongs to the first request
+    /// of an upload.
     pub(super) fn checksum_of_parts(self) -> Option<HeaderLine> {
         match self {
             Dialect::Amazon => Some(("x-amz-checksum-algorithm", "SHA256".to_owned())),
@@ -179,7 +181,7 @@ mod tests {
         assert_eq!(Dialect::of(None), Dialect::Amazon);
     }
 
-    /// The expected digests of `abc` come from the standards, in base64.
+    /// The expected digests of `abc`, in base64, come from the standards for MD5 and SHA-256.
     #[test]
     fn a_body_has_the_checksum_that_its_service_verifies() {
         assert_eq!(

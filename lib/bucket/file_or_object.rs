@@ -1,4 +1,4 @@
-//! The place of data: a file or directory of this machine, or an object in a bucket.
+//! The place of data: a file or directory on this machine, or an object in a bucket.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -80,7 +80,7 @@ impl FileOrObject {
         }
     }
 
-    /// The path, if it is a file.
+    /// The path of the file; `None` for an object.
     pub fn file(&self) -> Option<&PathBuf> {
         match self {
             FileOrObject::File(path) => Some(path),
@@ -88,7 +88,7 @@ impl FileOrObject {
         }
     }
 
-    /// The address, if it is an object.
+    /// The address of the object; `None` for a file.
     pub fn object(&self) -> Option<&BucketUrl> {
         match self {
             FileOrObject::File(_) => None,
@@ -97,8 +97,8 @@ impl FileOrObject {
     }
 }
 
-/// The end of a message about an address with another scheme. For `gs://`, it says how to reach
-/// Google's buckets; otherwise it is empty.
+/// Text for the end of the message that refuses an address which is not `s3://`. For `gs://`, the
+/// text says how to reach Google's buckets; otherwise it is empty.
 fn service_of(address: &str) -> &'static str {
     let is_google = address
         .get(..5)

@@ -18,9 +18,10 @@ pub const FIRST_PART: u64 = BLOCK;
 /// An object that a program has begun to read.
 #[derive(Debug)]
 pub enum BegunObject {
-    /// The service sends parts of the object; this is the first one.
+    /// The first part of the object. The service can send the other parts.
     Part(FirstPart),
-    /// The service sends all or nothing; this is a copy of the object, read from its start.
+    /// A copy of the complete object, because the service cannot send parts. The file is at its
+    /// start.
     Whole(File),
 }
 
@@ -79,7 +80,7 @@ impl BucketService {
 }
 
 impl FirstPart {
-    /// The number of bytes in memory.
+    /// The number of the object's bytes in memory.
     pub fn in_memory(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -89,7 +90,8 @@ impl FirstPart {
         ranges::read_on_opening(self.size, self.in_memory())
     }
 
-    /// Opens the object for `readers` threads. Status 75 if it was replaced or deleted meanwhile.
+    /// Opens the object for `readers` threads. Status 75 if the object was replaced or deleted
+    /// after its first part was read.
     pub fn open(self, readers: usize) -> anyhow::Result<RangedObject> {
         RangedObject::open(
             self.service,

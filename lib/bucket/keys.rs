@@ -1,5 +1,5 @@
 //! The credentials for requests. They come from the sources that the usual S3 tools read, in the
-//! same order. They are renewed before they expire.
+//! same order. Credentials are renewed before they expire.
 
 use std::fs;
 use std::path::PathBuf;

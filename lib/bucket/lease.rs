@@ -28,7 +28,7 @@ const LASTS: Duration = Duration::from_secs(120);
 /// The interval of renewals.
 const RENEWED: Duration = Duration::from_secs(30);
 
-/// The most attempts when two runs take the lease at the same time.
+/// The most attempts to take a lease. An attempt fails if another run writes the lease meanwhile.
 const TRIES: usize = 5;
 
 /// The content of a lease.
@@ -40,12 +40,12 @@ struct LeaseNote {
     id: String,
     since: Timestamp,
     expires_at: Timestamp,
-    /// Whether a test showed that the service respects conditions.
+    /// Whether a test has shown that the service respects the conditions of writes.
     #[serde(default)]
     proven: bool,
 }
 
-/// A lease that this run holds. It is renewed until the value is dropped.
+/// A lease that this run holds. The lease is renewed until this value is dropped.
 #[derive(Debug)]
 pub struct BucketLease {
     held: Arc<HeldLease>,
@@ -102,8 +102,8 @@ impl BucketLease {
     }
 
     /// Checks that this run still holds the lease. Status 75, with the name of the new holder, if
-    /// another run has taken it. If the lease expired while this run was suspended, it is renewed
-    /// first.
+    /// another run has taken the lease. If the lease has expired, because this run was suspended,
+    /// this function renews the lease.
     pub fn check(&self) -> anyhow::Result<()> {
         if lock(&self.held.hold).expires_at <= self.held.service.now() {
             return self.confirm();
@@ -220,8 +220,8 @@ fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
     })
 }
 
-/// Tests whether the service respects conditions. Status 2 if it does not, 75 if a run with another
-/// id has taken the lease meanwhile.
+/// Tests whether the service respects the conditions of writes. Status 2 if it does not, 75 if
+/// another run has taken the lease meanwhile; `id` is the id of this run.
 fn prove(service: &BucketService, url: &BucketUrl, etag: &str, id: &str) -> anyhow::Result<()> {
     let dialect = service.dialect();
     let tried = [

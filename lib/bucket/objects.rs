@@ -19,18 +19,18 @@ const MAX_BYTES: u64 = 256 << 20;
 /// An object with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
-    /// Its content.
+    /// The content of the object.
     pub bytes: Vec<u8>,
-    /// Its version, for [`PutCondition::Version`]. At Google, the version is the generation.
+    /// The version of the object, for [`PutCondition::Version`]. At Google, this is the generation.
     pub etag: String,
 }
 
-/// The facts about an object without its content.
+/// Facts about an object, without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectFacts {
-    /// Its size in bytes.
+    /// The size of the object in bytes.
     pub size: u64,
-    /// Its version.
+    /// The version of the object.
     pub etag: String,
     write: Option<String>,
     sha256: Option<String>,
@@ -46,9 +46,9 @@ impl ObjectFacts {
 /// An object in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its complete key.
+    /// The complete key of the object.
     pub key: String,
-    /// Its size in bytes.
+    /// The size of the object in bytes.
     pub size: u64,
 }
 
@@ -148,7 +148,8 @@ impl BucketService {
         self.put_with(url, bytes, condition, None)
     }
 
-    /// Like [`BucketService::put`]. If the content is a file, its `sha256` is stored as metadata.
+    /// Like [`BucketService::put`]. If the content is that of a file, `sha256` is stored as
+    /// metadata.
     pub(super) fn put_with(
         &self,
         url: &BucketUrl,
@@ -242,7 +243,7 @@ fn found<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<Option<T>>
     }
 }
 
-/// Reads a body of known length, and returns the version.
+/// Reads a body of known length, and returns the version of the object.
 fn read_body(
     dialect: Dialect,
     reply: &mut Reply,

@@ -50,12 +50,12 @@ impl PendingObject {
         })
     }
 
-    /// The file for its content.
+    /// The file to which the content is written.
     pub fn as_file(&self) -> &File {
         &self.file
     }
 
-    /// Its address.
+    /// The address of the object.
     pub fn url(&self) -> &BucketUrl {
         &self.url
     }
@@ -65,7 +65,7 @@ impl PendingObject {
         self.version.is_some()
     }
 
-    /// The SHA-256 of its content, in hexadecimal.
+    /// The SHA-256 of the content, in hexadecimal.
     pub fn sha256(&mut self) -> anyhow::Result<String> {
         let mut hashing = Hashing::new(io::sink());
         let place = || format!("reading the temporary file of {}", self.url);
@@ -74,8 +74,9 @@ impl PendingObject {
         Ok(hashing.finish().1)
     }
 
-    /// Uploads the content. On success, the bucket has the object. After an error it has no object,
-    /// or the earlier one. Status 75 if another run has written the object since this run began.
+    /// Uploads the content. After success, the object has this content. After an error, the object
+    /// is unchanged, or complete if only the reply was lost. Status 75 if another run has written
+    /// the object since this run began.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         let sha256 = self.sha256()?;
         let condition = match &self.version {

@@ -15,8 +15,8 @@ use crate::net::http::{Method, Reply};
 use crate::net::retry::{Attempt, Failed};
 use crate::os::mutex::lock;
 
-/// The size of a block in bytes, and the most bytes of an object's first part. When a large object
-/// is opened, this many bytes are read from its end.
+/// The size of a block in bytes. An object's first part has at most this many bytes, and when a
+/// large object is opened, this many bytes are read from its end.
 pub const BLOCK: u64 = 2 << 20;
 
 /// The size in bytes up to which an object is kept in memory as a whole.
@@ -25,8 +25,8 @@ pub const SMALL: u64 = 4 * BLOCK;
 /// The number of blocks that are requested ahead of a reader.
 const AHEAD: u64 = 2;
 
-/// The number of blocks in memory for each thread that unpacks, and for the thread that reads the
-/// headers. That thread is ahead of the others, and a block should stay until they need it.
+/// The number of blocks in memory for each reader: each thread that unpacks, and the thread that
+/// reads the headers. The latter is ahead, and its blocks should stay until the others need them.
 const EACH: usize = 4;
 
 /// An object that is read in parts. All parts are of the same version.
@@ -39,10 +39,11 @@ struct ObjectReader {
     url: BucketUrl,
     etag: String,
     size: u64,
-    /// The bytes that stay in memory: the last bytes of a large object, or all bytes after the
-    /// first block of a small object. If the object has only one block, all its bytes.
+    /// The bytes that stay in memory as long as the object is open: the last [`BLOCK`] bytes of a
+    /// large object, the bytes after the first block of a small object, or all bytes of an object
+    /// with one block.
     end: Vec<u8>,
-    /// The most blocks in memory.
+    /// The most blocks in memory, besides `end`.
     capacity: usize,
     blocks: Mutex<BlockCache>,
     arrived: Condvar,
@@ -75,7 +76,8 @@ pub(super) fn part(reply: &mut Reply, length: u64) -> anyhow::Result<Attempt<Vec
     })
 }
 
-/// Parses a text such as `bytes 0-9/10`: the first and the last offset, and the size of the object.
+/// Parses the value of a `Content-Range` header such as `bytes 0-9/10`. Returns the offsets of the
+/// first and the last byte, and the size of the object.
 pub(super) fn parse_range(text: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (from, to) = range.split_once('-')?;
@@ -97,7 +99,7 @@ pub(super) fn read_on_opening(size: u64, first: u64) -> u64 {
 
 impl RangedObject {
     /// Opens the object whose `first` bytes were read. Reads the rest of a small object, or the end
-    /// of a large one. `readers` is the number of threads that will read it.
+    /// of a large object. `readers` is the number of threads that will read the object.
     pub(super) fn open(
         service: Arc<BucketService>,
         url: BucketUrl,
@@ -139,7 +141,8 @@ impl RangedObject {
     }
 
     /// Reads bytes from `offset` on, and returns their number; 0 only at the end. The error
-    /// contains a [`Failure`]. Its status is 75 if the object was replaced or deleted meanwhile.
+    /// contains a [`Failure`]. Its status is 75 if the object was replaced or deleted after it was
+    /// opened.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let shared = &self.0;
         let Some(into_end) = offset.checked_sub(shared.end_start()) else {
@@ -164,9 +167,9 @@ impl ObjectReader {
         self.size - self.end.len() as u64
     }
 
-    /// Waits for a block, and requests it if no thread has done so. If the block before it is in
-    /// memory or requested, the reader probably reads in order, so the next blocks are requested,
-    /// too.
+    /// Waits for a block. If no thread has requested the block, requests it. If the previous block
+    /// is in memory or requested, the reader probably reads in order, so the next blocks are also
+    /// requested.
     fn block(self: &Arc<ObjectReader>, number: u64) -> Result<Arc<Vec<u8>>, Failure> {
         let mut blocks = lock(&self.blocks);
         loop {
@@ -208,8 +211,8 @@ impl ObjectReader {
         }
     }
 
-    /// Requests a block in a new thread. If there are `capacity` blocks, removes the one that was
-    /// not used for the longest time.
+    /// Requests a block in a new thread. If there are `capacity` blocks already, first removes the
+    /// block that was not used for the longest time.
     fn request<'b>(
         self: &'b Arc<ObjectReader>,
         mut blocks: MutexGuard<'b, BlockCache>,
@@ -231,7 +234,7 @@ impl ObjectReader {
         if spawned.is_ok() {
             return blocks;
         }
-        // The system allows no more threads, so this thread does the work.
+        // The system allows no more threads, so this thread reads the block.
         drop(blocks);
         self.fill(number);
         lock(&self.blocks)

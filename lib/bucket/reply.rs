@@ -20,8 +20,8 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     Some(text)
 }
 
-/// Sets the namespace of the list of objects in `xml` to Amazon's. The parser accepts only that
-/// one, but Google uses another one, and some services use none.
+/// Changes the namespace of the list of objects in `xml` to Amazon's, which is the only one that
+/// the parser accepts. Google uses another namespace, and some services use none.
 pub(super) fn with_namespace(xml: &str) -> Cow<'_, str> {
     const ROOT: &str = "<ListBucketResult";
     let Some((before, rest)) = xml.split_once(ROOT) else {
@@ -36,7 +36,7 @@ pub(super) fn with_namespace(xml: &str) -> Cow<'_, str> {
     ))
 }
 
-/// The code and the text of a refusal, for a message.
+/// The code and the message in the XML of a refusal, as one text.
 pub(super) fn said(xml: &str) -> String {
     let parts = ["Code", "Message"].map(|name| element(xml, name));
     let parts: Vec<String> = parts

@@ -1,16 +1,18 @@
 //! Signs and sends one request to a bucket, retries it, and interprets refusals.
 //!
-//! It adds these rules of S3 to the retries of [`crate::net::client`]. The numbers of replies are
-//! HTTP statuses; the numbers of results are exit statuses.
+//! The retries are those of [`crate::net::client`], with these rules of S3 in addition. The numbers
+//! of replies are HTTP statuses; the numbers of results are exit statuses.
 //!
 //! | reply | result |
 //! |---|---|
 //! | 404 for an object | the caller gets `None` |
-//! | 404 for the bucket, a redirect to another region, 501 | 2 |
+//! | 404 for the bucket | 2 |
+//! | a redirect to another region | 2 |
 //! | 501 for an optional request | the caller gets `None` |
+//! | 501 for another request | 2 |
 //! | 412, or 416 for a range | the caller learns that a condition is not met |
 //! | 429 at the end of a run | repeated for three seconds |
-//! | 409 because two conditional writes collided | another attempt, finally 75 |
+//! | 409 because two conditional writes collided | more attempts, finally 75 |
 //! | 403 because our clock is wrong | another attempt with the service's time |
 //! | 400, 401 or 403 because the credentials are not valid | one renewal, then 77 |
 
@@ -33,12 +35,12 @@ use crate::net::retry::{Attempt, Failed, Retry};
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// How often, and after which pause, the last requests of a run are repeated after status 429.
-/// Google allows one write of the same object per second.
+/// After a reply 429, one of the last requests of a run is repeated at most this often, after this
+/// pause. Google allows one write of the same object per second.
 const LAST_PAUSES: u32 = 3;
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A service with buckets.
+/// Our client for a service with buckets.
 #[derive(Debug)]
 pub struct BucketService {
     client: Client,
@@ -64,9 +66,10 @@ pub(super) struct BucketRequest<'a> {
     pub(super) method: Method,
     /// The object. For a list, its key is the prefix.
     pub(super) object: &'a BucketUrl,
-    /// Whether the request is for the bucket itself.
+    /// Whether the request is for the bucket itself, not for an object.
     pub(super) asks_bucket: bool,
-    /// Whether some services do not support this request. Then a reply 501 counts as missing.
+    /// Whether some services do not support this request. If so, a reply 501 is
+    /// [`Answered::Missing`].
     pub(super) is_optional: bool,
     /// The parameters, sorted by name.
     pub(super) query: Vec<(&'static str, String)>,
@@ -108,16 +111,17 @@ impl<'a> BucketRequest<'a> {
 pub(super) enum Answered<T> {
     Done(T),
     Missing,
-    /// A condition is not met. With `is_doubtful`, the reply to an earlier attempt was lost, and
-    /// that attempt may have changed the object.
+    /// A condition is not met. `is_doubtful`: the reply to an earlier attempt was lost, and that
+    /// attempt may have changed the object.
     Changed {
         is_doubtful: bool,
     },
 }
 
 impl BucketService {
-    /// The service that the environment describes, with requests over `connection`. `seed` is
-    /// different in every process. Status 2 if settings or credentials are missing.
+    /// The client for the service that the environment describes. Requests are sent over
+    /// `connection`. `seed` must be different in every process. Status 2 if settings or credentials
+    /// are missing.
     pub fn from_env(
         connection: &Connection,
         seed: u64,
@@ -156,8 +160,8 @@ impl BucketService {
         }
     }
 
-    /// Call this at the end of a run. From now on, requests are sent once, even after a stop
-    /// request. Only a request that the service refuses with 429 is repeated, for three seconds.
+    /// Call this at the end of a run. After this call, each request is sent once, even after a stop
+    /// request. But if the service refuses a request with 429, it is repeated for three seconds.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
@@ -168,7 +172,7 @@ impl BucketService {
         format!("{:016x}-{number}", self.seed)
     }
 
-    /// The time of the service's clock. Before the first reply, the time of our clock.
+    /// The time by the service's clock. Before the first reply, the time by our clock.
     pub(super) fn now(&self) -> Timestamp {
         match *lock(&self.seen) {
             Some((then, at)) => then.plus(self.retry().instant().saturating_duration_since(at)),
@@ -305,7 +309,7 @@ impl BucketService {
     }
 }
 
-/// Whether a code of S3 says that the credentials are not valid, or not any more.
+/// Whether an S3 error code says that the credentials are not valid or have expired.
 fn is_about_credentials(code: &str) -> bool {
     matches!(
         code,
@@ -317,7 +321,7 @@ fn is_about_credentials(code: &str) -> bool {
     )
 }
 
-/// The error for a final refusal.
+/// The error for a refusal that is not retried.
 fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
     let status = reply.status;
     if matches!(status, 301 | 307 | 308) {

@@ -62,7 +62,7 @@ impl BucketSettings {
         Ok(BucketSettings { endpoint, region })
     }
 
-    /// The region in the signature of requests.
+    /// The region that the signature of a request names.
     pub(super) fn region(&self) -> &str {
         &self.region
     }

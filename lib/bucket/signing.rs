@@ -1,9 +1,9 @@
 //! Signatures of requests: Amazon's in the URL, Google's in a header.
 //!
-//! Google's signature has the form of Amazon's version 4, but the names `GOOG4` and `x-goog-`. If
-//! the signature has Amazon's names, Google refuses the headers of its own protocol. The signature
-//! does not cover the body. It covers `x-goog-hash`, and the service compares the body with that
-//! header.
+//! Google's signature has the form of Amazon's version 4, but the names `GOOG4` and `x-goog-`. If a
+//! signature has Amazon's names, Google refuses the headers of its own protocol. Google's signature
+//! covers not the body, but the header `x-goog-hash`, and Google compares the body with the hash in
+//! that header.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -30,8 +30,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The name and version of Google's signature, and the region, the service and the kind of request
-/// for which it is valid.
+/// The algorithm of Google's signature. The signature is valid for this region, this service and
+/// this kind of request.
 const ALGORITHM: &str = "GOOG4-HMAC-SHA256";
 const PLACE: [&str; 3] = ["auto", "storage", "goog4_request"];
 
@@ -198,7 +198,7 @@ mod tests {
         unsigned.sign(dialect, &keys, Timestamp::from_millis(1_785_542_400_000))
     }
 
-    /// The expected signature comes from a separate Python program that follows Google's
+    /// The expected signature comes from a separate Python program, written after Google's
     /// description.
     #[test]
     fn google_gets_its_signature_in_a_header() {

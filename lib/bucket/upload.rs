@@ -1,4 +1,4 @@
-//! Writes objects from files: long files in parts. The object is complete or absent.
+//! Writes objects from files: long files in parts. No reader ever sees a part of an object.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -30,13 +30,13 @@ pub struct UnfinishedUpload {
 enum UploadEnd {
     /// The object is complete.
     Complete,
-    /// The service does not know the upload any more.
+    /// The service does not know the upload any more: it was completed or aborted.
     Elsewhere,
     /// The condition is not met.
     Unmet,
 }
 
-/// A part that the service has.
+/// A part that the service has received.
 struct SentPart {
     etag: String,
     sum: String,
@@ -44,8 +44,8 @@ struct SentPart {
 
 impl BucketService {
     /// Writes all of `file` as an object and stores its `sha256`, in hexadecimal, as metadata. The
-    /// service verifies each part. Until all parts have arrived, the bucket has no such object, or
-    /// the earlier one. Returns false if `condition` is not met; then the object does not change.
+    /// service verifies each part. Until all parts have arrived, the object does not change.
+    /// Returns false if `condition` is not met; then the object does not change, either.
     pub fn put_file(
         &self,
         url: &BucketUrl,
@@ -165,8 +165,8 @@ impl BucketService {
         parts: &[SentPart],
         condition: PutCondition<'_>,
     ) -> anyhow::Result<UploadEnd> {
-        // Some services ignore the condition of this request, so it is checked just before the
-        // request.
+        // Some services ignore the condition of the request that completes an upload, so the
+        // condition is checked just before this request.
         if !matches!(condition, PutCondition::Always) {
             let found = self.head(url)?;
             if !condition.is_met(found.as_ref().map(|found| found.etag.as_str())) {
@@ -189,7 +189,8 @@ impl BucketService {
                 Ok(text) => text,
                 Err(e) => return Ok(Attempt::Again(e.into_failed()?)),
             };
-            // The service may send status 200 before it knows the result.
+            // The service may send status 200 before it has put the parts together. Only the body
+            // has the result.
             Ok(match reply::element(&text, "ETag") {
                 Some(_) => Attempt::Done(()),
                 None => Attempt::Again(Failed::content(
@@ -208,8 +209,8 @@ impl BucketService {
         })
     }
 
-    /// The uploads that are neither complete nor aborted, of objects whose keys start with the key
-    /// of `prefix`. The list is empty if the service cannot list uploads.
+    /// The uploads that are neither complete nor aborted, if their objects' keys start with the key
+    /// of `prefix`. Empty if the service cannot list uploads.
     pub fn unfinished(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<UnfinishedUpload>> {
         let mut found = Vec::new();
         let mut marker: Option<(String, String)> = None;

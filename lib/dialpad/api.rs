@@ -1,5 +1,5 @@
 //! The API for one provider: requests the messages of a slice (a period, a session, or both), and
-//! reads them into a temporary file. A request is a read, so repeating it is safe.
+//! reads them into a temporary file. Requests change nothing, so they can be repeated.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -38,15 +38,15 @@ pub struct DialpadApi {
 /// The answer to a request for a slice.
 #[derive(Debug)]
 pub(super) enum SliceAnswer {
-    /// The messages of the slice, and those of the margins around its window.
+    /// The messages of the slice, and the messages in the margins around its window.
     Rows(SliceReading),
     /// The reply is too large for the service or the network.
     TooMuch,
 }
 
 impl DialpadApi {
-    /// An API that sends requests to `service` with `client`. Fewer than `tries` requests in a row
-    /// are made smaller because they were too large. Messages that do not fit into memory are
+    /// An API that sends requests to `service` with `client`. If replies are too large, at most
+    /// `tries` - 1 requests in a row are made smaller. Messages that do not fit into memory are
     /// stored in `temp_dir`.
     pub fn new(
         client: Client,
@@ -99,8 +99,8 @@ impl DialpadApi {
         self.service.args = args;
     }
 
-    /// The HTTP status of the reply to the last request. `None` if there was no reply, or one that
-    /// means a temporary failure, such as 503.
+    /// The HTTP status of the reply to the last request. `None` if there was no reply, or if the
+    /// reply means a temporary failure, such as 503.
     pub(super) fn last_status(&self) -> Option<u16> {
         self.status.get()
     }
@@ -133,8 +133,8 @@ impl DialpadApi {
         }
     }
 
-    /// Requests a page of a slice, and checks the times of its messages. Only with `can_split`, the
-    /// answer may be `TooMuch`; without it, a reply that is too large is an error.
+    /// Requests a page of a slice, and checks the times of its messages. The answer to a reply that
+    /// is too large can be `TooMuch`, but only if `can_split` is true.
     pub(super) fn ask(
         &self,
         slice: &Slice<'_>,
@@ -196,8 +196,8 @@ impl DialpadApi {
         Ok(reading)
     }
 
-    /// Checks that a message is of the requested period. If it is not, the service understands the
-    /// settings differently.
+    /// Checks that a message is of the requested period. If it is of another period, a setting is
+    /// wrong.
     fn check_time(
         &self,
         slice: &Slice<'_>,
@@ -279,8 +279,8 @@ impl DialpadApi {
         }
     }
 
-    /// Whether to continue with a smaller request. If so, it waits first. False after too many
-    /// failures in a row.
+    /// Whether to continue with a smaller request; waits before it returns true. False after too
+    /// many failures in a row.
     fn may_ask_for_less(&self, slice: &Slice<'_>, failed: &Failed) -> anyhow::Result<bool> {
         let times = self.too_much.get() + 1;
         let wait = self.retry().wait(times);
@@ -298,7 +298,7 @@ impl DialpadApi {
         Ok(true)
     }
 
-    /// The name of a request in messages. It has no URL, because that may contain the key.
+    /// The name of a request in errors and logs: not its URL, because a URL may contain the key.
     fn what(&self, slice: &Slice<'_>) -> String {
         self.service.shown(slice)
     }

@@ -27,7 +27,7 @@ pub(super) struct Bisection<'a> {
     api: &'a DialpadApi,
     /// The number of messages in the largest reply so far.
     most: u64,
-    /// The number of messages in the largest reply that was cut off: its parts had more messages.
+    /// The most messages in a reply that was cut off: the parts of its window gave more messages.
     pub(super) cap: Option<u64>,
     /// The number of messages per millisecond in the last window.
     density: f64,
@@ -47,8 +47,8 @@ impl<'a> Bisection<'a> {
         }
     }
 
-    /// All messages of a slice, and some around its window. Status 65 or 2 if it is not certain
-    /// that they are complete.
+    /// All messages of a slice, and some messages around its window. Status 65 or 2 if it is not
+    /// certain that they are complete.
     pub(super) fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<SliceReading> {
         let Some(window) = slice.window else {
             return self.read_slice(slice, true);
@@ -153,8 +153,8 @@ impl<'a> Bisection<'a> {
         cut_at(window, at.map(Timestamp::millis).as_slice())
     }
 
-    /// The parts of a window. It is cut before and after its messages if they are close together,
-    /// else at the middle message. If that is not possible, it is cut in half.
+    /// Cuts a window into parts: before and after its messages if the messages are close together,
+    /// else at the middle message, else in half.
     fn cuts(&self, window: Window, whole: &mut SliceReading) -> anyhow::Result<Vec<Window>> {
         let times = whole.times()?;
         let service = self.api.service();

@@ -1,7 +1,7 @@
 //! Checks whether an empty reply means that there are no messages. The service answers `200 []`
 //! also to times in the wrong unit, to a provider or session that does not exist, and perhaps to a
 //! limit of 0. So until the service sends the first message with these settings, an empty window is
-//! requested again in the other unit and with a limit.
+//! requested again with times in the other unit, and with a limit of 1.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::query::{PageQuery, Slice};
@@ -17,8 +17,8 @@ pub(super) struct EmptyWindowProbe {
 }
 
 impl EmptyWindowProbe {
-    /// Handles an empty slice. The first one is requested again at once, later ones together, up to
-    /// seven days in one request. Status 2 if the settings are wrong.
+    /// Handles an empty slice. Requests the first empty slice again at once. Collects later ones,
+    /// and requests up to seven days of them again together. Status 2 if the settings are wrong.
     pub(super) fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         if api.is_proven() {
             return Ok(());
@@ -56,7 +56,7 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Explains why the service refused a slice. If it accepts the slice in the other unit,
+    /// Explains why the service refused a slice. If the service accepts times in the other unit,
     /// `--epoch-unit` is wrong: milliseconds that are read as seconds make a period that is too
     /// long.
     pub(super) fn explain(

@@ -1,4 +1,4 @@
-//! The export of windows: reads each one until it is certainly complete, delivers its messages,
+//! The export of windows: reads each window until it certainly has all its messages, delivers them,
 //! then saves the state.
 
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub struct MessageExport<'a> {
 }
 
 impl<'a> MessageExport<'a> {
-    /// Prepares a run. It starts at the position in the state; without one, at `from`.
+    /// Prepares a run. The run starts at the position in the state; without a state, at `from`.
     pub fn new(
         api: &'a DialpadApi,
         writer: MessageWriter<'a>,

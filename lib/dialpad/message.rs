@@ -1,6 +1,5 @@
-//! The fields of a message that the export reads; all other fields are passed on unread. The fields
-//! that it reads are kept as raw JSON: a session id that is sent as the number `12.10` must not
-//! become 12.1.
+//! The fields of a message that the export reads, as raw JSON: a session id that is sent as the
+//! number `12.10` must not become 12.1. All other fields are passed on unread.
 
 use std::fmt;
 
@@ -19,7 +18,7 @@ const KEY: usize = 7;
 /// One message.
 #[derive(Clone, Debug)]
 pub(super) struct Message<'a> {
-    /// When it was created, in milliseconds since the epoch.
+    /// When the message was created, in milliseconds since the epoch.
     pub(super) ts: Option<i64>,
     json: &'a str,
     /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text` and
@@ -105,8 +104,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Shows a number. For another value it shows only the type, because the value may be a customer's
-/// text.
+/// Shows a number, but only the type of any other value, which may be a customer's text.
 fn shown(raw: &RawValue) -> String {
     let kind = match raw.get().as_bytes().first() {
         Some(b'"') => "a text",

@@ -9,8 +9,8 @@ use super::settings::OffsetMode;
 use super::spool::{SliceReading, lacking};
 use crate::error;
 
-/// Whether the first page has all messages. If so, offset 1 gives no message (if it counts pages)
-/// or all messages but one (if it counts messages).
+/// Whether the first page has all messages. If so, offset 1 gives no message (if `offset` counts
+/// pages) or all messages but one (if `offset` counts messages).
 pub(super) fn is_all(
     api: &DialpadApi,
     slice: &Slice<'_>,
@@ -38,9 +38,8 @@ fn at_offset_one(
     if !rest.is_empty() && !is_one_less {
         return Ok(Some(rest));
     }
-    // If the order changes with each request, offset 1 may by chance give all messages of the first
-    // page but one. Then offset 2 does not give two messages less, or a higher limit gives more
-    // messages.
+    // One message less may be chance, if the order of the messages changes with each request. So
+    // offset 2 must give two messages less, and a higher limit no more messages.
     let is_two_less = rest.len() < 2 || {
         page.offset = 2;
         read(api, slice, page)?.rows + 2 == first.rows
@@ -67,7 +66,7 @@ pub(super) fn turn(
     for _ in 0..3 {
         let mut all = all_pages(api, slice)?;
         let found = all.identities(None)?;
-        // `at_offset_one` has shown that there are more messages than those of the first page.
+        // `at_offset_one` has shown that there are more messages than the first page has.
         let is_more = all.rows > first.rows;
         if !is_more || lacking(&rest, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
             let why = "some offsets give a different number of messages than the pages";

@@ -1,5 +1,5 @@
 //! Plans the windows to request: half-open, oldest first, none longer than the service allows.
-//! Together they cover exactly the requested range, without the windows that were read before.
+//! Together they cover exactly the requested range, without the windows in `--have`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ impl PlannedWindow {
 }
 
 impl RangeArgs {
-    /// The start that the user gave, if any. Status 2 if it is not before the end.
+    /// The time of `--from`, if given. Status 2 if this time is not before `--to`.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let Some(from) = &self.from else {
             return Ok(None);
@@ -111,7 +111,7 @@ impl RangeArgs {
         args::time("--to", &self.to, now)
     }
 
-    /// The range from `from` to the end. A part that is older than the history or in the future is
+    /// The range from `from` to `--to`. A part that is older than `--history` or in the future is
     /// cut off, with a warning. `None` if nothing is left.
     pub fn range(&self, from: Timestamp, now: Timestamp) -> anyhow::Result<Option<Window>> {
         let to = self.end(now)?;
@@ -132,7 +132,7 @@ impl RangeArgs {
         Ok(range)
     }
 
-    /// The windows of a range, without those of `--have`.
+    /// The windows of a range, without the windows in `--have`.
     pub fn windows(&self, range: Window, service: &ServiceArgs) -> anyhow::Result<Vec<Window>> {
         let have = match &self.have {
             None => Vec::new(),
@@ -177,7 +177,8 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
         let had: Had = serde_json::from_slice(line.record())
             .map_err(|e| error::bad_input(explain(&e)))
             .with_context(place)?;
-        // A report lists the exported windows. Its own from and to may span gaps between them.
+        // A report lists the exported windows. The report's own from and to may span gaps between
+        // these windows.
         let all = match had.windows {
             None => vec![had],
             Some(windows) => windows,

@@ -1,6 +1,6 @@
 //! Tests whether an account works: the key, the unit of times, and the meaning of limit, offset and
-//! the edges of a window. A wrong setting is corrected for the next steps. It exports nothing and
-//! stores nothing.
+//! the edges of a window. A wrong setting is corrected for the next steps. The probe exports
+//! nothing and stores nothing.
 
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ pub struct MessageProbe<'a> {
 }
 
 impl<'a> MessageProbe<'a> {
-    /// Prepares a probe of `api` with the messages of a window. It adds its steps to `report`.
+    /// Prepares a probe of `api` with the messages of a window. The probe adds its steps to
+    /// `report`.
     pub fn new(api: DialpadApi, window: Window, report: ProbeReport<'a>) -> MessageProbe<'a> {
         MessageProbe {
             api,
@@ -110,7 +111,7 @@ impl<'a> MessageProbe<'a> {
         Ok(true)
     }
 
-    /// Whether requests in the set unit, or in the other one, give messages.
+    /// Whether times in the unit of `--epoch-unit`, or in the other unit, give messages.
     fn unit(&mut self, step: &mut ProbeStep) -> anyhow::Result<bool> {
         let ours = self.api.first_page();
         let one = PageQuery { limit: 1, ..ours };
@@ -147,8 +148,8 @@ impl<'a> MessageProbe<'a> {
                 Ok(true)
             }
             Ok(_) => self.no_messages(tried.map(|_| ()), step),
-            // If the service refuses the other unit, or sends messages of another time, that unit
-            // is wrong, too.
+            // The service refused times in the second unit, or sent messages of another period:
+            // neither unit gives messages.
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => {
                 self.no_messages(tried.map(|_| ()), step)
             }
@@ -204,8 +205,7 @@ impl<'a> MessageProbe<'a> {
         Ok(Some(messages))
     }
 
-    /// Tests what offset counts: by how many messages of the first page are also in the page at
-    /// offset 1.
+    /// Tests what `offset` counts, by comparing the first page with the page at offset 1.
     fn offset(&mut self, messages: &mut SliceReading, step: &mut ProbeStep) -> anyhow::Result<()> {
         let size = messages.rows.saturating_sub(1).min(PAGE);
         if size < 2 {

@@ -17,11 +17,11 @@ pub struct MessageProgress {
     pub from: Timestamp,
     /// All messages before this time have been exported.
     pub to: Timestamp,
-    /// Whether the service has ever sent a message. If so, an empty reply means that there are
-    /// none.
+    /// Whether the service has ever sent a message. If so, an empty reply means that there are no
+    /// messages.
     pub proven: bool,
     /// Exported messages from this time on are in the side log.
     pub seen_from: Timestamp,
-    /// The part of the side log that counts.
+    /// The valid part of the side log.
     pub seen: SideLogMark,
 }

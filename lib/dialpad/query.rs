@@ -1,6 +1,6 @@
-//! The requests, as the vendor documents them: `POST Dashboard/Messages` for all
-//! messages of a provider in a period, `GET Dashboard/{id}/RedactedMessages` for those
-//! of one customer session.
+//! The requests, as the vendor documents them: `POST Dashboard/Messages` for all messages of a
+//! provider in a period, `GET Dashboard/{id}/RedactedMessages` for the messages of one customer
+//! session.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ const ROOT: &str = "/KoopidPartnerServer/api/APIEndpoint/Dashboard";
 /// The messages that a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice<'a> {
-    /// The period of creation; `None` for any time.
+    /// The period in which the messages were created; `None` for any time.
     pub window: Option<Window>,
     /// The customer session; `None` for all sessions.
     pub session: Option<&'a str>,
@@ -39,7 +39,7 @@ pub struct PageQuery {
 pub struct Service {
     base: Url,
     provider: String,
-    /// The settings of its requests.
+    /// The settings of the requests.
     pub args: ServiceArgs,
 }
 
@@ -73,7 +73,8 @@ impl Service {
         })
     }
 
-    /// The URL and the body of a request; without a body it is a GET. The URL may contain the key.
+    /// The URL and the body of a request; a request without a body is a GET. The URL may contain
+    /// the key.
     pub fn request(
         &self,
         slice: &Slice<'_>,
@@ -104,8 +105,8 @@ impl Service {
                     end,
                     limit: page.limit,
                     offset: page.offset,
-                    // The documentation says "This parameter is not used". This is the value of its
-                    // example.
+                    // The documentation says "This parameter is not used". Its example has the
+                    // value `1d`.
                     interval: "1d",
                 });
                 (vec!["Messages"], body.ok())
@@ -136,7 +137,7 @@ impl Service {
         url.query_pairs_mut().extend_pairs(ours.chain(theirs));
     }
 
-    /// The name of the slice in messages.
+    /// The name of the slice in errors and logs.
     pub fn shown(&self, slice: &Slice<'_>) -> String {
         match (slice.session, slice.window) {
             (Some(session), None) => format!("session {session}"),
@@ -147,7 +148,8 @@ impl Service {
     }
 }
 
-/// The middle of a window, rounded down to a whole unit; `None` if that is not inside the window.
+/// The middle of a window, rounded down to a whole unit; `None` if this time is not inside the
+/// window.
 pub(super) fn middle(window: Window, service: &Service) -> Option<Timestamp> {
     let (from, to) = (window.from().millis(), window.to().millis());
     let at = service.args.floor(from + (to - from) / 2);

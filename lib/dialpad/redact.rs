@@ -1,10 +1,10 @@
-//! Finds personal data in a text that should be redacted. The service replaces names, numbers,
+//! Finds personal data that redaction has left in a text. The service replaces names, numbers,
 //! addresses and the like by tokens such as `****NAME****`, but not always. This module finds only
 //! what is certainly personal data: e-mail addresses and long numbers.
 
 use memchr::memchr_iter;
 
-/// A telephone number without its area has seven digits.
+/// A telephone number without its area code has seven digits.
 const DIGITS: usize = 7;
 
 /// The kind of personal data in the text; `None` if none is found.

@@ -31,7 +31,7 @@ const ERRORS: [&str; 7] = [
     "fault",
 ];
 
-/// Fields that only a message has, not an error.
+/// An object with one of these fields is a message and not an error.
 const OWN: [&str; 4] = ["text", "ts", "sessionid", "customersessionid"];
 
 /// Why a reply could not be read to its end.
@@ -133,7 +133,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         let head = self.scanner.head_of(length);
         let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
         if fields.raw("text").or(fields.raw("ts")).is_some() {
-            // This object is a message that has a list of messages of its own.
+            // This object is a message with its own field `messages`.
             return match self.measure(None)? {
                 Measured::Value(length) | Measured::Array(length) => self.message(length, None),
             };
@@ -207,7 +207,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         if !json.contains(['\n', '\r']) {
             return Ok((self.each)(&message, json, wrapper)?);
         }
-        // These line ends are white space between tokens: a line end in a string is escaped.
+        // Each line break is white space between tokens: a line break in a string is escaped.
         self.line.clear();
         self.line
             .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r')));
@@ -225,8 +225,8 @@ impl<R: Read> ReplyReader<'_, '_, R> {
             .map_err(|e| self.broken(e))
     }
 
-    /// Whether the reply is the word `null`. It is read to its end, because nothing else ends a
-    /// word.
+    /// Whether the reply is the word `null`. The reply is read to its end, because nothing else
+    /// ends a word.
     fn is_null(&mut self) -> bool {
         let _ = self.scanner.measure(0);
         self.scanner.head().trim_end() == "null"
@@ -275,7 +275,7 @@ fn is_empty_wrapper(json: &str) -> bool {
         })
 }
 
-/// The error message of an object; `None` if it has none or is a message.
+/// The error message of an object; `None` if the object has none, or is a message.
 fn error_of(object: &Object) -> Option<String> {
     let said = |name: &&str| {
         let value = object.raw(name)?;

@@ -29,13 +29,13 @@ pub(super) struct SeenMessages {
     memory: Option<SeenLog>,
 }
 
-/// The side log with these messages on disk, beside the state file.
+/// The side log of the exported messages, beside the state file.
 #[derive(Debug)]
 struct SeenLog {
     state: PathBuf,
     log: SideLog,
     mark: SideLogMark,
-    /// The files of generations before this one have been removed.
+    /// The generation at which other files were last removed.
     tidied: u64,
 }
 

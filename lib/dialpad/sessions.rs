@@ -172,8 +172,8 @@ fn has_form(id: &str) -> bool {
         .is_some_and(|(x, y)| digits(x) && digits(y))
 }
 
-/// The id in a line; `None` if the line is blank. In an object it is the `customersessionid`, with
-/// unchanged digits. Otherwise it is the line itself, without quotes.
+/// The id in a line; `None` if the line is blank. If the line is an object, the id is its
+/// `customersessionid`, with unchanged digits. Otherwise the id is the line itself, without quotes.
 fn read_id(line: Line<'_>) -> anyhow::Result<Option<String>> {
     let record = line.record();
     if record.is_empty() {

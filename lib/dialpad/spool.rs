@@ -28,9 +28,9 @@ pub(super) struct SliceReading {
 /// One message of a reading.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpooledMessage<'a> {
-    /// When it was created, in milliseconds since the epoch.
+    /// When the message was created, in milliseconds since the epoch.
     pub(super) ts: Option<i64>,
-    /// The other fields of its wrapper, without braces; empty if it has none.
+    /// The other fields of the message's wrapper, without braces; empty without a wrapper.
     pub(super) beside: &'a str,
     /// The message with its original bytes.
     pub(super) json: &'a str,
@@ -101,7 +101,7 @@ impl SliceReading {
         Ok(())
     }
 
-    /// Adds the messages of another reading whose times are in a window.
+    /// Adds the messages of `other` whose times are in `window`; without a window, all of them.
     pub(super) fn append(
         &mut self,
         other: &mut SliceReading,
@@ -137,7 +137,8 @@ impl SliceReading {
         Ok(times)
     }
 
-    /// The identities of the messages in a window, sorted. Equal messages each give one.
+    /// The identity of each message in a window, sorted. Two equal messages give the same identity
+    /// twice.
     pub(super) fn identities(
         &mut self,
         window: Option<Window>,
@@ -168,7 +169,8 @@ fn write(
     file.write_all(json.as_bytes())
 }
 
-/// How many of `these` are missing in `those`. Both are sorted; equal ones are counted one by one.
+/// How many of `these` are missing in `those`. Both are sorted. An identity that is twice in
+/// `these` must be twice in `those`.
 pub(super) fn lacking(these: &[MessageIdentity], those: &[MessageIdentity]) -> usize {
     let mut those = those.iter().peekable();
     let mut lacking = 0;

@@ -29,8 +29,8 @@ impl<'o> MessageWriter<'o> {
         has_state: bool,
         require_redacted: bool,
     ) -> MessageWriter<'o> {
-        // A stop does not end the wait for the reader: messages that it reads between the signal
-        // and the exit need not be exported again.
+        // A signal does not end the wait for the reader: the messages that the reader still reads
+        // are saved as exported.
         MessageWriter {
             commit: Commit::new(output, &Stop::default(), has_state),
             require_redacted,
@@ -63,9 +63,9 @@ impl<'o> MessageWriter<'o> {
         Ok(())
     }
 
-    /// Waits until the messages so far are read or on disk, then calls `note`. Without a state, it
-    /// flushes them instead of waiting. Does nothing while they are in a file that gets its name
-    /// only in `finish`.
+    /// Waits until the written messages are read or on disk (without a state, only flushes them),
+    /// then calls `note`. Does nothing while the messages are in a file that gets its name in
+    /// `finish`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
@@ -91,8 +91,8 @@ impl<'o> MessageWriter<'o> {
     }
 }
 
-/// Appends the message to `line`. The fields of its wrapper that it lacks become its last fields;
-/// its own fields do not change.
+/// Appends the message to `line`. The wrapper's fields that the message lacks are added at the end;
+/// the message's own fields do not change.
 fn add_fields(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     let own = Object::parse(row.json.as_bytes())?;
     let beside = Object::parse(format!("{{{}}}", row.beside).as_bytes())?;

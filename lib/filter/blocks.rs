@@ -97,14 +97,14 @@ impl Inputs {
         self.stop = Some(stop);
     }
 
-    /// Whether a read returns data at once, or no input is open.
+    /// Whether the next read returns data without waiting. True if no input is open.
     pub(super) fn is_ready(&self) -> bool {
         let open = self.open.as_ref();
         open.is_none_or(|open| readiness::is_ready(&open.file))
     }
 
-    /// Reads the next block into the memory of an old one. Returns false after the last input, or
-    /// when reading was stopped.
+    /// Reads the next block, and reuses the memory of `block`. Returns false after the last input,
+    /// or when reading was stopped.
     pub fn fill(&mut self, block: &mut LineBlock) -> bool {
         block.length = 0;
         block.fault = None;
@@ -142,13 +142,14 @@ impl Inputs {
         block.source = open.source.clone();
         block.offset = open.offset;
         let bytes = &mut block.bytes;
-        // A long line must not keep its memory after it was decided.
+        // A long line must not keep its memory after the line was decided.
         if bytes.len() > 4 * self.sizes.block {
             bytes.truncate(self.sizes.block);
             bytes.shrink_to_fit();
         }
         let mut end = self.carry.len();
-        // The memory has one byte more than the longest line, so a line that fills it is too long.
+        // The memory has one byte more than the longest line. So if a line fills the memory, it is
+        // too long.
         let room = self.sizes.line + 1;
         bytes.resize(bytes.len().max(self.sizes.block.min(room)).max(end + 1), 0);
         bytes[..end].copy_from_slice(&self.carry);
@@ -161,7 +162,7 @@ impl Inputs {
                     break;
                 }
                 if end == bytes.capacity() {
-                    // During growth, the old and the new memory are both needed, so the memory
+                    // While the memory grows, both the old and the new memory are in use. So it
                     // grows only a few times.
                     bytes.reserve_exact((end * 16).min(room) - end);
                 }
@@ -204,8 +205,8 @@ impl Inputs {
     }
 }
 
-/// Waits until there is data, or until reading is stopped; true if it is stopped. Without `stop` it
-/// returns false at once, and the next read may wait.
+/// Waits until there is data, or until reading is stopped; true if it is stopped. Without `stop`,
+/// returns false at once, so the next read may have to wait.
 fn is_stopped(file: &File, stop: Option<&PipeReader>) -> bool {
     stop.is_some_and(|stop| readiness::is_stopped(file, stop))
 }

@@ -24,10 +24,10 @@ use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::time::{Timestamp, Zone};
 
-/// The result for a record.
+/// Whether the flags keep a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The record is kept. The time is `Some` if it is needed and the record has one.
+    /// The time of the kept record, if it is needed and the record has one.
     Keep(Option<Timestamp>),
     Drop,
 }
@@ -44,7 +44,7 @@ pub(super) struct Cdr {
 
 impl Cdr {
     /// Compiles the flags; adds the needed fields to `fields`. With `timed`, times are needed even
-    /// if no flag uses them. `now` is the current time, and the zone for `today`.
+    /// if no flag uses them. `now` has the current time, and the time zone for `today`.
     pub(super) fn new(
         args: &CdrArgs,
         now: (Timestamp, Zone),

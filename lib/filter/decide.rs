@@ -20,8 +20,8 @@ use crate::json::fields::{Fields, Finds, Record};
 use crate::json::lines::{line_length, without_bom, without_end};
 use crate::time::{Timestamp, Zone};
 
-/// The most bad records of one result. The rest of the block is decided later, because the reasons
-/// need more memory than the records.
+/// The most bad records of one result. After this number, the rest of the block is decided later,
+/// because the reasons need more memory than the records.
 const REJECTS: usize = 1000;
 
 /// The options of a filter run.
@@ -43,9 +43,9 @@ pub struct FilterJob {
     pub envelope: Option<String>,
     /// Whether lines that cannot contain a kept record are not fully validated.
     pub trusted: bool,
-    /// The fields to print.
+    /// The flags that set how a kept record is printed.
     pub projection: ProjectionArgs,
-    /// The kept records to print.
+    /// The flags that choose which kept records are printed.
     pub selection: SelectionArgs,
     /// The directory for temporary files of a selection.
     pub temp_dir: PathBuf,
@@ -60,7 +60,7 @@ pub struct Decider {
     expr: Option<Expr>,
     projection: Projection,
     keys: Option<Keys>,
-    /// Whether a selection then chooses among the kept records.
+    /// Whether a selection chooses among the kept records after they were decided.
     selects: bool,
     envelope: Option<Envelope>,
     prefilter: Option<Prefilter>,
@@ -81,12 +81,13 @@ impl Decider {
             .transpose()?;
         let needles = expr.iter().flat_map(Expr::needles);
         let needles: Vec<_> = cdr.needles().into_iter().chain(needles).collect();
-        // The prefilter counts one record for each line, but an envelope can hold several.
+        // A line that the prefilter skips counts as one record, but an envelope can hold several
+        // records.
         let looks_outside = job.trusted && job.envelope.is_none();
         let prefilter = looks_outside.then(|| Prefilter::new(needles)).flatten();
         let mut watched = Vec::new();
-        // With a prefilter, the fields of skipped lines are unknown, so none can be reported
-        // missing.
+        // The fields of lines that the prefilter skips are unknown, so with a prefilter no field
+        // can be reported missing.
         if prefilter.is_none() {
             let selected = projection.watched().into_iter();
             watched.extend(selected.map(|(path, slot)| (format!("--select '{path}'"), slot)));
@@ -107,7 +108,7 @@ impl Decider {
         })
     }
 
-    /// Says which engine decides, and why a faster one cannot.
+    /// Says which engine decides the records, and why a faster engine cannot do it.
     pub fn explain(&self) -> String {
         self.expr.as_ref().map_or_else(
             || "fast: decided by flags, or nothing to decide".to_owned(),
@@ -149,8 +150,8 @@ impl Decider {
         }
     }
 
-    /// Decides the lines of `block` from byte `start` on. Returns the byte at which it stopped: the
-    /// end, or earlier after many bad records.
+    /// Decides the lines of `block` from byte `start` on. Returns the byte at which deciding
+    /// stopped: the end of the block, or an earlier byte if there were many bad records.
     pub fn decide(&mut self, block: &[u8], start: usize, decided: &mut Decided) -> usize {
         decided.kept.clear();
         decided.each.clear();
@@ -172,7 +173,8 @@ impl Decider {
         at
     }
 
-    /// Decides a line. `text` is the line as text, if the line is known to be UTF-8.
+    /// Decides the line at `place`. `text` is the same line as text; `None` if it may be invalid
+    /// UTF-8.
     fn line(
         &mut self,
         block: &[u8],
@@ -223,7 +225,7 @@ impl Decider {
         }
     }
 
-    /// Decides a record. `whole` is the record with its line end.
+    /// Decides a record. `whole` is the record with its line end, if it has one.
     fn record(&mut self, block: &[u8], record: &str, whole: &[u8], decided: &mut Decided) {
         if let Some(expr) = &self.expr {
             expr.at_line(decided.counts.lines);
@@ -256,7 +258,7 @@ impl Decider {
     }
 }
 
-/// The parts that decide a record.
+/// The parts of a decider that are needed for one record.
 struct Judge<'d> {
     fields: &'d Fields,
     cdr: &'d mut Cdr,

@@ -9,10 +9,10 @@ use crate::time::Timestamp;
 /// The result of deciding some lines.
 #[derive(Debug, Default)]
 pub struct Decided {
-    /// The kept records, in their output format.
+    /// The kept records, in the format in which they are printed.
     pub kept: Vec<u8>,
-    /// Facts about each record in `kept`, if a selection follows. `counts.kept` does not include
-    /// these records.
+    /// Facts about each record in `kept`, if a selection chooses among these records. `counts.kept`
+    /// does not include these records.
     pub each: Vec<KeptRecord>,
     /// The rejected records.
     pub rejects: Vec<Rejected>,
@@ -23,20 +23,20 @@ pub struct Decided {
 /// A kept record.
 #[derive(Clone, Copy, Debug)]
 pub struct KeptRecord {
-    /// Its end in the kept bytes; the next record starts there.
+    /// The end of the record in the bytes of all kept records. The next record starts there.
     pub end: usize,
-    /// Its key for --dedupe, if a key is needed and the record has one.
+    /// The key of the record for --dedupe, if a key is needed and the record has one.
     pub key: Option<RecordHash>,
-    /// Its time, if a time is needed and the record has one.
+    /// The time of the record, if a time is needed and the record has one.
     pub time: Option<Timestamp>,
 }
 
 /// A rejected record.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The number of its line. The first line that a call of `decide` reads is 1.
+    /// The number of the record's line. The first line that a call of `decide` reads has number 1.
     pub line: u64,
-    /// The range of its bytes in the block.
+    /// The range of the record's bytes in the block.
     pub place: Range<usize>,
     /// The reason.
     pub reason: BadLine,
@@ -53,11 +53,12 @@ pub struct FilterCounts {
     pub kept: u64,
     /// Byte order marks at the start of lines; they are dropped.
     pub boms: u64,
-    /// Bytes of the lines, with their line ends.
+    /// The bytes of all lines, with their line ends.
     pub bytes: u64,
     /// Records that have no time although --from or --to needs one.
     pub without_time: u64,
-    /// The fields of the command line that a record had, one bit for each field.
+    /// Which of the fields that the command line names were found in a record: one bit for each
+    /// field.
     pub seen_fields: u64,
     /// The earliest time of a record in the output.
     pub first: Option<Timestamp>,
@@ -66,7 +67,7 @@ pub struct FilterCounts {
 }
 
 impl FilterCounts {
-    /// Adds other counts.
+    /// Adds the counts in `other` to these counts.
     pub fn add(&mut self, other: &FilterCounts) {
         self.lines += other.lines;
         self.records += other.records;

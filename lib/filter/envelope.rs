@@ -27,7 +27,7 @@ impl Envelope {
         }
     }
 
-    /// The elements, with unchanged bytes. An error if the line has no such array.
+    /// The records in the line, with unchanged bytes. An error if the line does not have the array.
     pub(super) fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, BadLine> {
         let array = self.fields.read(line, &mut self.finds)?;
         let array = array.get(self.array).unwrap_or_default();

@@ -53,9 +53,9 @@ pub struct Expr {
 /// The engine that decides records.
 #[derive(Debug)]
 enum Engine {
-    /// The fast engine, and jaq for the records that it cannot decide. jaq is compiled only when
-    /// it is needed: most runs never need it, and compiling takes longer than filtering a small
-    /// file.
+    /// The fast engine, and jaq for the records that the fast engine cannot decide. jaq is compiled
+    /// only when it is needed: most runs never need it, and compiling takes longer than filtering a
+    /// small file.
     Fast(Fast, OnceCell<Jaq>),
     /// jaq, which gets some fields of the record.
     Fields(Vec<(String, Slot)>, Jaq, Unsupported),
@@ -64,8 +64,8 @@ enum Engine {
 }
 
 impl Expr {
-    /// Compiles an expression; adds the fields that it uses to `fields`. If the expression is
-    /// invalid, the error has status 2 and says where.
+    /// Compiles an expression. The fields that it uses are added to `fields`. If the expression is
+    /// invalid, the error has status 2 and names the place in the expression.
     pub fn compile(
         text: &str,
         env: &Env,
@@ -109,8 +109,8 @@ impl Expr {
         })
     }
 
-    /// Compiles an expression for jaq on the whole record. Tests compare the faster engines with
-    /// the result.
+    /// Compiles an expression for jaq, which then gets the whole record. Tests compare the results
+    /// of the other engines with the results of this one.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
         let (limits, position) = (LimitArgs::default(), Arc::<Position>::default());
         position.enter(&text.into(), Some(0), 0);
@@ -126,7 +126,8 @@ impl Expr {
         })
     }
 
-    /// Whether the expression yields a value other than false and null. An error if it fails.
+    /// Whether the expression yields a value other than false and null. An error if the evaluation
+    /// fails.
     pub fn keeps(&self, record: &Record<'_, '_>) -> Result<bool, BadLine> {
         match &self.engine {
             Engine::Fast(fast, jaq) => match fast.keeps(record) {
@@ -175,8 +176,8 @@ impl Expr {
         }
     }
 
-    /// The fields that the expression expects in records, in jq's notation, with their slots.
-    /// Empty if it uses the record as a whole.
+    /// The fields that the expression expects in records, in jq's notation, with their slots. Empty
+    /// if the expression uses the record as a whole.
     pub(super) fn watched(&self) -> &[(String, Slot)] {
         &self.watched
     }
@@ -186,7 +187,7 @@ impl Expr {
         self.assigns
     }
 
-    /// Says which engine decides, and why a faster one cannot.
+    /// Says which engine decides the records, and why a faster engine cannot do it.
     pub(super) fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
@@ -201,7 +202,7 @@ impl Expr {
         }
     }
 
-    /// The expression, compiled for jaq. It is compiled at the first record that the fast engine
+    /// The expression, compiled for jaq. This is done at the first record that the fast engine
     /// cannot decide.
     fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, BadLine> {
         if let Some(jaq) = cell.get() {

@@ -26,7 +26,7 @@ struct NumberedBlock {
     turn: u64,
     block: LineBlock,
     decided: Decided,
-    /// How many bytes of the block are decided.
+    /// How many bytes of the block are decided. The writer decides the rest.
     end: usize,
 }
 
@@ -57,7 +57,7 @@ fn run(
     let blocks = 2 * threads + 1;
     let (recycle, free) = mpsc::sync_channel(blocks);
     let (done, decided) = mpsc::sync_channel(blocks);
-    // `stop` is dropped when the writing ends, for any reason. That ends the reading.
+    // `stop` is dropped when the writing ends, for any reason. Then the reading ends as well.
     let (stopped, stop) = io::pipe().context("opening a pipe")?;
     inputs.stop_with(stopped);
     let reading = Mutex::new(SharedInput {
@@ -83,7 +83,7 @@ fn run(
         }
         drop(done);
         let result = write(&decided, &recycle, scan);
-        // Dropping these ends the threads that wait for one of them.
+        // Some threads wait for one of these. When they are dropped, the threads end.
         drop((stop, recycle, decided));
         result
     })
@@ -148,7 +148,7 @@ fn write(
             let (end, decided) = (block.end, &mut block.decided);
             scan.finish_block(&block.block, end, decided)?;
             turn += 1;
-            // After the end of the input, no thread takes the block.
+            // After the end of the input, no thread receives the block.
             let _ = recycle.send(block);
         }
     }

@@ -10,7 +10,8 @@ use memchr::memmem::Finder;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clause {
     texts: Vec<String>,
-    /// Whether the texts are field names, which more lines contain than values.
+    /// Whether at least one of the texts is a field name. A field name occurs in more lines than a
+    /// value.
     names: bool,
 }
 
@@ -24,8 +25,9 @@ pub(crate) enum Spelled {
 }
 
 impl Clause {
-    /// The clause that the record contains one of these texts. `None` if JSON can write all parts
-    /// of one text in several ways, so that the text cannot be searched.
+    /// The clause for records that contain at least one of `texts`. `None` if one of them cannot be
+    /// searched, because JSON can write each of its characters in several ways, or if there are no
+    /// texts.
     pub(crate) fn any<'t>(
         texts: impl IntoIterator<Item = &'t str>,
         spelled: Spelled,
@@ -38,7 +40,7 @@ impl Clause {
         })
     }
 
-    /// The clause that the record has a field of this name, with any value.
+    /// The clause for records that have a field of this name, with any value.
     pub(crate) fn name(name: &str) -> Option<Clause> {
         let clause = Clause::any([name], Spelled::Whole)?;
         Some(Clause {
@@ -47,23 +49,23 @@ impl Clause {
         })
     }
 
-    /// The clause that at least one of two clauses is true.
+    /// The clause for records for which at least one of the two clauses holds.
     pub(crate) fn or(mut self, other: Clause) -> Clause {
         self.texts.extend(other.texts);
         self.names |= other.names;
         self
     }
 
-    /// How selective a clause is. Values are more selective than field names. Among clauses of one
-    /// kind, the length of the shortest text counts: a longer one is more selective.
+    /// How selective a clause is. Values are more selective than field names. Of two clauses of the
+    /// same kind, the one with the longer shortest text is more selective.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)
     }
 }
 
-/// The longest part of a text that JSON can write in only one way, if escapes such as `\u0041` are
-/// ignored.
+/// The longest part of a text that JSON can write in only one way, apart from escapes such as
+/// `\u0041`.
 fn needle(text: &str, spelled: Spelled) -> Option<String> {
     let is_plain = |char: char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\' | '/');
     if spelled == Spelled::Whole && text.chars().all(is_plain) {
@@ -75,7 +77,7 @@ fn needle(text: &str, spelled: Spelled) -> Option<String> {
     part.filter(|part| !part.is_empty()).map(str::to_owned)
 }
 
-/// The test of a line.
+/// Tests whether a line may contain a kept record.
 #[derive(Debug)]
 pub(crate) struct Prefilter {
     clauses: Vec<Vec<Finder<'static>>>,
@@ -83,8 +85,8 @@ pub(crate) struct Prefilter {
 }
 
 impl Prefilter {
-    /// A test of these clauses, which are true for every kept record; `None` if there are no
-    /// clauses.
+    /// A test whether a line fulfils these clauses, which hold for every kept record; `None` if
+    /// there are no clauses.
     pub(crate) fn new(mut clauses: Vec<Clause>) -> Option<Prefilter> {
         // The most selective clause is tested first.
         clauses.sort_by_key(|clause| std::cmp::Reverse(clause.weight()));

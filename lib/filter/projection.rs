@@ -103,8 +103,8 @@ enum FieldSource {
 }
 
 impl Projection {
-    /// The output format that the flags ask for; adds the needed fields to `fields`. Status 2 if
-    /// the flags contradict each other.
+    /// The output format that the flags ask for. The fields that it needs are added to `fields`.
+    /// Status 2 if the flags contradict each other.
     pub fn new(args: &ProjectionArgs, fields: &mut Fields) -> anyhow::Result<Projection> {
         if args.count {
             return Ok(Projection::Nothing);
@@ -165,8 +165,8 @@ impl Projection {
         header
     }
 
-    /// Appends a record to the output. `whole` is the record as it was read, with its line end if
-    /// it had one.
+    /// Appends a record to the output. `whole` is the record as it was read, with its line end, if
+    /// it has one.
     pub fn write(&mut self, record: &Record<'_, '_>, whole: &[u8], out: &mut Vec<u8>) {
         match self {
             Projection::Nothing => return,
@@ -212,8 +212,8 @@ fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>
 }
 
 impl ProjectedField {
-    /// Makes the output field. If the field is one of the times in `isos`, it uses that time and
-    /// removes it from the list.
+    /// Makes an output field for a field of --select. If its path names one of `isos`, takes this
+    /// time out of `isos`; otherwise the value is a field of the record.
     fn selected(field: SelectedField, isos: &mut Vec<Iso>) -> ProjectedField {
         let plain = field.path.trim_start_matches('.');
         let value = match isos.iter().position(|iso| iso.name == plain) {

@@ -19,25 +19,25 @@ use crate::export::rejects::{Reject, Rejects};
 use crate::json::lines::MAX_LINE;
 use crate::time::Timestamp;
 
-/// How the inputs are read and decided.
+/// How the inputs are read and decided: with how many threads, and in blocks of which size.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// The number of threads.
     pub threads: usize,
     /// The bytes of one read and of the longest line.
     pub sizes: Sizes,
-    /// Whether kept records are flushed at once.
+    /// Whether kept records are flushed after each block, as a live stream needs it.
     pub live: bool,
 }
 
 impl Pace {
-    /// The pace for this number of threads, with a suitable block size.
+    /// The pace for this number of threads, with a block size that suits it.
     pub fn new(threads: usize, live: bool) -> Pace {
         Pace {
             threads,
             sizes: Sizes {
-                // A larger block does not make reading faster. With several threads the block is
-                // twice as large, so that it is worth waking a thread for it.
+                // A larger block does not make reading faster. But with several threads the block
+                // is twice as large, so that it is worth waking a thread for the block.
                 block: if threads > 1 { 512 * 1024 } else { 256 * 1024 },
                 line: MAX_LINE,
             },
@@ -56,7 +56,7 @@ pub struct Scan<'a> {
     rejects: Rejects,
     selection: Option<Selection>,
     counts: FilterCounts,
-    /// The current input, and how many of its lines were read.
+    /// The current input, and how many of its lines were decided.
     source: Arc<str>,
     number: u64,
     /// The length of the current input in bytes, if it is a file.
@@ -100,7 +100,7 @@ impl<'a> Scan<'a> {
         Scan { progress, ..self }
     }
 
-    /// Prepares to read the files (`-` is stdin), and writes the header of the output, if any.
+    /// Prepares to read the files (`-` is stdin). If the output is a table, writes its header.
     pub(super) fn open(&mut self, files: &[PathBuf]) -> anyhow::Result<Inputs> {
         let header = self.decider.header();
         self.output.write_all(&header).context(WRITING)?;
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Filters `inputs` in this thread. If an input cannot be read, this is logged and changes the
-    /// status of the run. An error is returned only for writing.
+    /// status of the run. An error is returned if the output or a reject cannot be written.
     pub(super) fn inputs(&mut self, mut inputs: Inputs) -> anyhow::Result<()> {
         let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
@@ -127,7 +127,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Decides a block from `start` on, and writes its kept records.
+    /// Decides a block from byte `start` on, and writes its kept records.
     pub(super) fn finish_block(
         &mut self,
         block: &LineBlock,
@@ -180,7 +180,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// If the block is from a new input, counts its lines from 1 again.
+    /// If the block is from a new input, starts counting lines from 1 again.
     fn enter(&mut self, block: &LineBlock) {
         if !Arc::ptr_eq(&self.source, &block.source) {
             self.source = block.source.clone();
@@ -244,8 +244,8 @@ impl<'a> Scan<'a> {
         report.set("last_time", counts.last.map(Timestamp::rfc3339));
     }
 
-    /// The flags and expressions that name fields which no record had. Empty if there was no valid
-    /// record.
+    /// The flags and expressions that name fields which no record had. Empty if every record was
+    /// bad, or if there was no record.
     fn missing_fields(&self) -> Vec<&str> {
         match self.counts.records > self.rejects.count() {
             true => self.decider.missing_fields(self.counts.seen_fields),
@@ -253,8 +253,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The status of the run. If an input could not be read, or too many records are bad, the
-    /// output is flushed before the error is logged.
+    /// Logs warnings, and returns the counts. An error if an input could not be read, or if too
+    /// many records are bad. Call [`Scan::end`] before this.
     pub fn finish(self) -> anyhow::Result<FilterCounts> {
         if let Some(selection) = &self.selection {
             selection.say_without_key();

@@ -46,7 +46,7 @@ pub struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// Whether every kept record is printed.
+    /// Whether all kept records are printed.
     pub(super) fn takes_all(&self) -> bool {
         self.dedupe.is_empty() && self.sample.is_none()
     }
@@ -57,15 +57,15 @@ impl SelectionArgs {
 pub struct Selection {
     seen: Option<SeenKeys>,
     sample: Option<Sample>,
-    /// Records that were not printed because another record had the same key.
+    /// Records that were left out because an earlier record has the same key.
     pub duplicates: u64,
-    /// Records without the fields of the key.
+    /// Records that lack a field of the key.
     pub without_key: u64,
 }
 
 impl Selection {
-    /// The selection that the flags ask for; `None` if every record is printed. Data that do not
-    /// fit into memory go to files in `temp_dir`.
+    /// The selection that the flags ask for; `None` if every kept record is printed. Keys and
+    /// records that need too much memory go to files in `temp_dir`.
     pub fn new(args: &SelectionArgs, temp_dir: &Path) -> Option<Selection> {
         (!args.takes_all()).then(|| Selection {
             seen: (!args.dedupe.is_empty()).then(|| SeenKeys::new(args.dedupe_keys, temp_dir)),
@@ -77,8 +77,8 @@ impl Selection {
         })
     }
 
-    /// Takes the kept records of a block. Prints the first record of each key, unless a sample is
-    /// wanted: a sample is printed at the end.
+    /// Takes the kept records of a block. Prints the first record of each key. But if a sample is
+    /// wanted, nothing is printed before the end.
     pub fn take(
         &mut self,
         decided: &Decided,
@@ -116,7 +116,7 @@ impl Selection {
         }
     }
 
-    /// Prints the records that had to wait for the end of the input.
+    /// Prints the sample, if one is wanted.
     pub fn finish(&mut self, output: &mut Output, counts: &mut FilterCounts) -> anyhow::Result<()> {
         if let Some(sample) = self.sample.take() {
             sample.write(|bytes, time| {

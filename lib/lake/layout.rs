@@ -101,21 +101,21 @@ pub(crate) struct Layout {
     most_in_memory: usize,
 }
 
-/// The place of the files.
+/// Where the files of a lake are.
 #[derive(Debug)]
 enum LakeRoot {
-    /// A directory. It has notes if a later run may unpack the same ZIPs. Without notes, the caller
-    /// repeats a batch until it has recorded that the batch's lines were printed. So all files of a
-    /// batch count as new.
+    /// A directory, with notes if a later run may unpack the same ZIPs. Without notes, the caller
+    /// repeats a batch until it has recorded that the lines about the batch's files were printed.
+    /// So all files of a batch count as new.
     Directory(PathBuf, Option<UnlistedZips<DirectoryNotes>>),
     Bucket(LakeBucket),
 }
 
 impl Layout {
-    /// Opens the lake that these flags name, if they name one: creates the directory, and removes
-    /// the leftovers of killed runs. From now on SIGINT and SIGTERM wait while files get their
-    /// names. For a lake in a bucket, `service` is called, and files are in `spool_dir` until they
-    /// are uploaded.
+    /// Opens the lake that these flags name; `None` if they name none. Creates the directory, and
+    /// removes the leftovers of killed runs. From now on SIGINT and SIGTERM wait while files get
+    /// their names. If the lake is in a bucket, `service` is called, and files are in `spool_dir`
+    /// until they are uploaded.
     pub(crate) fn open(
         args: &LayoutArgs,
         spool_dir: &Path,
@@ -140,9 +140,9 @@ impl Layout {
         Ok(Some(layout))
     }
 
-    /// Like [`Layout::open`] for a directory, for a program that handles signals itself. It keeps
-    /// at most 4 MiB of records in memory. Every file counts as `written`: the program must repeat
-    /// a batch until it has printed its lines.
+    /// Like [`Layout::open`] for a directory, for a program that handles signals itself. The layout
+    /// keeps at most 4 MiB of records in memory. Every file counts as `written`: the program must
+    /// repeat a batch of records until it has printed the lines about the batch's files.
     pub(crate) fn in_directory(
         directory: &Path,
         compress: Option<Codec>,
@@ -164,7 +164,7 @@ impl Layout {
         })
     }
 
-    /// Adds a record with its newline to the current ZIP.
+    /// Adds a record to the current ZIP; `line` is the record with its newline.
     pub(crate) fn add(
         &mut self,
         kind: Option<&str>,
@@ -210,7 +210,7 @@ impl Layout {
         self.publish_as(&safe(&stem.to_string_lossy()))
     }
 
-    /// Like [`Layout::publish`], with names that begin with `stem`.
+    /// Like [`Layout::publish`], but the names of the files begin with `stem`.
     pub(crate) fn publish_as(&mut self, stem: &str) -> anyhow::Result<Vec<Published>> {
         let partitions = self.take().into_iter();
         let parcels = partitions.map(|(key, partition)| Parcel::new(stem, key, partition));
@@ -229,11 +229,11 @@ impl Layout {
         }
     }
 
-    /// Call this when all lines about files were written out and the run has succeeded. Later runs
+    /// Call this when the lines about all files were printed and the run has succeeded. Later runs
     /// then list these files as `kept`.
     pub(crate) fn listed(self) {
         let Layout { root, spill, .. } = self;
-        // The notes are removed last.
+        // The notes are removed last, after the staging directory.
         drop(spill);
         match root {
             LakeRoot::Directory(_, Some(mut notes)) => notes.remove(),

@@ -1,5 +1,5 @@
-//! The type and hour of a record: from the record, else from the path of its ZIP member. The vendor
-//! does not guarantee the path.
+//! The type and the hour of a record. If the record lacks one of the two, it is read from the path
+//! of the ZIP member. The vendor does not guarantee that the path is right.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Finds, Slot, text};
 use crate::time::Timestamp;
 
-/// Type and hour in a record.
+/// The type and the hour in a record.
 #[derive(Debug, Default)]
 pub(crate) struct RecordKey<'l> {
-    /// Its `message_type`.
+    /// The record's `message_type`.
     pub(crate) kind: Option<Cow<'l, str>>,
-    /// The hour of its time, in UTC.
+    /// The hour of the record's time, in UTC.
     pub(crate) hour: Option<Timestamp>,
 }
 
-/// Reads type and hour.
+/// Reads the type and the hour of records.
 #[derive(Debug)]
 pub(crate) struct KeyReader {
     fields: Fields,
@@ -44,7 +44,8 @@ impl KeyReader {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {
-            // A verification has a voiceprint, too, but that was created before the verification.
+            // A verification also has a voiceprint, but that was created earlier, so its time does
+            // not count.
             let is_enrolment = kind.as_deref() == Some("vb_enrolment");
             let enrolled = record.get(self.enrolled).filter(|_| is_enrolment);
             enrolled.and_then(instant)
@@ -57,8 +58,8 @@ impl KeyReader {
     }
 }
 
-/// The value of a type, which is a string or a number; `None` for other values, and for a text that
-/// means that the type is unknown.
+/// The type as text. `None` if `value` is neither a string nor a number, or if its text means that
+/// the type is unknown.
 fn name(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first() {
         Some(b'"' | b'-' | b'0'..=b'9') => Some(text(value)).filter(|text| !is_nothing(text)),
@@ -66,7 +67,7 @@ fn name(value: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Type and hour in a member's path: `message_type=T/date=YYYY-MM-DD-HH/`.
+/// The type and the hour in a member's path: `message_type=T/date=YYYY-MM-DD-HH/`.
 #[derive(Debug, Default)]
 pub(crate) struct PathKey {
     pub(crate) kind: Option<String>,
@@ -74,7 +75,7 @@ pub(crate) struct PathKey {
 }
 
 impl PathKey {
-    /// Reads the directories of a member's name.
+    /// Reads the type and the hour from the directories in a member's name.
     pub(crate) fn of(member: &str) -> PathKey {
         let directories = member.rsplit_once('/').map_or("", |(path, _)| path);
         let value = |key: &str| {

@@ -1,7 +1,7 @@
-//! Whole call recordings: parses their names, and gives each one a file name on disk.
+//! Whole call recordings: parses their names, and gives each recording a file name on disk.
 //!
-//! The vendor names them `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. No other text of
-//! a ZIP becomes part of the path of a recording.
+//! The vendor names recordings `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. The path
+//! of a recording on disk contains no other text from the ZIP.
 
 use std::fs::File;
 use std::io;
@@ -35,14 +35,14 @@ pub struct RecordingName<'a> {
     pub group: &'a str,
     /// The account.
     pub account: &'a str,
-    /// When the dialog began, as the vendor spells it.
+    /// When the dialog began, in the vendor's notation.
     pub timestamp: &'a str,
-    /// The id that call detail records carry, too. It may contain dots.
+    /// The id of the dialog, as in its call detail records. It may contain dots.
     pub dialog_id: &'a str,
 }
 
 impl RecordingName<'_> {
-    /// Reads a member's name; `None` if it has another form.
+    /// Parses a member's name; `None` if the name has another form.
     pub fn parse(member: &str) -> Option<RecordingName<'_>> {
         let name = last_part(member);
         if !is_recording(name) {
@@ -85,7 +85,7 @@ pub fn file_name(member: &str) -> String {
     tagged(&name, &hash[..16])
 }
 
-/// Puts `tag` before the extension, and shortens the name if it gets too long.
+/// Puts `tag` before the extension, and shortens the name if it becomes too long.
 fn tagged(name: &str, tag: &str) -> String {
     let (stem, extension) = name.split_at(name.len() - EXTENSION.len());
     let room = LONGEST - EXTENSION.len() - 1 - tag.len();
@@ -142,8 +142,9 @@ pub(crate) fn names(name: &str, sha256: &str) -> [String; 3] {
     ]
 }
 
-/// Finds a free name with `put`, which returns false for a used name. Returns the path, and false
-/// if a file with the same content is already there.
+/// Calls `put` with each of the possible paths whose name is free, until `put` returns true.
+/// Returns the path, and true. If a file with the same content has one of the names, returns that
+/// path, and false.
 fn place(
     directory: &Path,
     name: &str,

@@ -16,22 +16,23 @@ use crate::time::Timestamp;
 
 const TYPE: &str = "message_type=dialog_end";
 
-/// The numbers of root records in the files.
+/// The numbers of root records in the files of a lake.
 #[derive(Debug, Default)]
 pub(crate) struct RootCounts {
-    /// The number of root records by group and hour in UTC. The group is empty if the record has
-    /// none.
+    /// The number of root records for each group and hour in UTC. The group is empty if a record
+    /// has none.
     pub(crate) by_hour: BTreeMap<(String, Timestamp), u64>,
     /// The number of files that were read.
     pub(crate) files: u64,
 }
 
-/// Counts the root records of the hours from `from` to before `to`. `lake` is a directory of
-/// `unzip-jsonl --layout duckdb`.
+/// Counts the root records in all hours that begin at `from` or later, but before `to`. `lake` is a
+/// directory that `unzip-jsonl --layout duckdb` has written.
 ///
 /// # Errors
 ///
-/// 2 if the directory has no `dialog_end`; 65 if a line is not JSON; 74 if a file cannot be read.
+/// Status 2 if the directory has no `dialog_end`, 65 if a line is not JSON, 74 if a file cannot be
+/// read.
 pub(crate) fn count(lake: &Path, from: Timestamp, to: Timestamp) -> anyhow::Result<RootCounts> {
     let top = lake.join(TYPE);
     if !top.is_dir() {
@@ -95,7 +96,7 @@ impl RootCounts {
     }
 }
 
-/// The directories in `parent` whose names begin with `start`, with the rest of the name.
+/// The directories in `parent` whose names begin with `start`, each with the rest of its name.
 fn directories(parent: &Path, start: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let mut found = Vec::new();
     for path in entries(parent)? {

@@ -1,5 +1,6 @@
-//! Adds existing exports to the ledger, by ids from the user: exports of another tool, of another
-//! machine, or of a run whose ledger is lost. After that, runs treat them as their own.
+//! Adds existing exports to the ledger. The user gives the ids of these exports, which are from
+//! another tool, from another machine, or from a run whose ledger is lost. Later runs treat them as
+//! their own exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +68,8 @@ fn planned(api: &Exports, plan: &[u8]) -> anyhow::Result<Vec<ExportRequest>> {
     Ok(planned)
 }
 
-/// The request of export `id`, from the lists. The error says why the export cannot be adopted.
+/// The request of export `id`, from the service's lists of exports. The error says why the export
+/// cannot be adopted.
 fn request_of(
     api: &Exports,
     id: &str,
@@ -129,8 +131,8 @@ fn fits(request: &ExportRequest, planned: &[ExportRequest]) -> Result<(), String
     ))
 }
 
-/// Fails if the ledger has records of this request from another export, or knows this id with
-/// another request.
+/// Fails if the ledger has export `id` for another request, or another export for a request that
+/// shares records with `request`.
 fn is_new_in(ledger: &Ledger, id: &str, request: &ExportRequest) -> Result<(), String> {
     let history = ledger.history();
     if let Some(known) = history.request_of(id) {

@@ -21,8 +21,8 @@ use crate::os::locks::{self, LockOutcome};
 use crate::os::private;
 use crate::time::Timestamp;
 
-/// The tries for the lock and the pause between them: 60 s in all, for one login of another process
-/// with its retries.
+/// How often the lock is tried, and the pause between two tries: 60 s in all. In this time, another
+/// process can log in, with retries.
 const LOCK_TRIES: u32 = 1200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -118,7 +118,8 @@ impl Cache {
         private::open(&self.lock_path())
     }
 
-    /// Locks the cache. Waits while another process logs in; status 75 if that takes over 60 s.
+    /// Locks the cache. Waits while another process logs in; status 75 if the wait is longer than
+    /// 60 s.
     pub fn lock(&self, retry: &Retry) -> anyhow::Result<Locked<'_>> {
         let place = || self.lock_path().display().to_string();
         let lock = self.open_lock().with_context(place)?;

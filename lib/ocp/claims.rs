@@ -44,7 +44,7 @@ struct RoleNames {
     roles: Vec<String>,
 }
 
-/// The claims of a JSON Web Token; `None` if the token is not one.
+/// The claims of a JSON Web Token; `None` if `token` is not a JSON Web Token.
 pub fn claims(token: &Secret) -> Option<TokenClaims> {
     let token = token.expose();
     let token = token.strip_prefix("Bearer ").unwrap_or(token);

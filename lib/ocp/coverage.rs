@@ -25,7 +25,7 @@ const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HourState {
-    /// The records of the hour were exported and read.
+    /// The hour was exported completely.
     Have,
     /// An export of the hour was started, but is not complete.
     Begun,
@@ -47,7 +47,7 @@ impl HourState {
         HourState::Lost,
     ];
 
-    /// The key of the state's count in a report.
+    /// The key under which a report shows the number of hours in this state.
     pub fn fact(self) -> &'static str {
         match self {
             HourState::Have => "have_hours",
@@ -266,7 +266,8 @@ pub(crate) struct DayRun {
     pub(crate) hours: [Option<HourState>; 24],
 }
 
-/// The windows of `range` that can still be exported, sorted by the time when they expire.
+/// The windows of `range` that were not exported and still can be, sorted by the time when they
+/// expire.
 pub fn lacking(
     known: &[(String, BTreeSet<String>)],
     calendars: &[Calendar],

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// How long an export stays READY.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// An export in the list.
+/// An export in the service's list.
 #[derive(Debug, Serialize)]
 pub struct ListedExport {
     group: String,

@@ -274,7 +274,7 @@ fn allowed(reply: &Reply) -> Option<String> {
     reply.header("allow").map(str::to_owned)
 }
 
-/// Builds a call of the API, which counts `units` towards the rate.
+/// Builds a call of the API. The call adds `units` to the count for the rate.
 fn call<'a>(spelled: &'a RoleRequest, accept: &'a str, units: usize) -> ApiCall<'a> {
     ApiCall {
         method: spelled.method,

@@ -95,7 +95,7 @@ pub(crate) fn run(
         let _guard = StopOnPanic(stop);
         let served = serve(&work, &events, &mut downloader);
         if let Err(e) = &served {
-            // The stop wakes the exporter if it sleeps or waits for a reply.
+            // A stop request wakes the exporter even while it sleeps or waits for a reply.
             stop.request(Status::of(e));
         }
         let exported = exporter
@@ -114,8 +114,8 @@ pub(crate) fn run(
         .and(exported)
         .and_then(|counts| downloader.sink.finish().map(|()| counts.lines))
         .map_err(|e| {
-            // Records the lines that were read before the error, so that the next run does not
-            // write them again. A second error is ignored.
+            // Records the exports whose lines the reader already has, so that the next run does not
+            // write these lines again. A second error is ignored.
             let _ = downloader.sink.mark_read();
             outranked(e, worst)
         })?;
@@ -126,7 +126,7 @@ pub(crate) fn run(
     })
 }
 
-/// The error that ended the run. Its status is the worse of its own and `worst`.
+/// Returns `e` with the worse of two statuses: its own and `worst`.
 fn outranked(e: anyhow::Error, worst: Status) -> anyhow::Error {
     let status = Status::of(&e).worse(worst);
     match status == Status::of(&e) {
@@ -173,7 +173,7 @@ fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
         if is_last && let Some(complete) = pages.take() {
             let _ = events.send(ExporterEvent::Asked(complete));
         }
-        // The receiver is gone if the work has failed.
+        // Sending fails if the exporter has ended.
         if events.send(event).is_err() || is_last {
             return;
         }

@@ -50,7 +50,7 @@ pub(crate) fn missing_pages(export: &ExportEntry) -> Vec<u64> {
     (1..=pages).filter(is_missing).collect()
 }
 
-/// Exports whose lines were read before `limit` and whose ZIPs are still on disk.
+/// Exports that were fetched before `limit` and whose ZIPs are still on disk.
 pub(crate) fn read_before(
     history: &History,
     limit: Timestamp,
@@ -61,7 +61,8 @@ pub(crate) fn read_before(
         .collect()
 }
 
-/// The files that an earlier run was to delete. If it was killed, some of them may still exist.
+/// The files of pruned ZIPs. If the run that pruned them was killed, some of these files may still
+/// exist.
 pub(crate) fn pruned(history: &History) -> Vec<String> {
     let pages = history.records().flat_map(|(_, record)| &record.pruned);
     pages.map(|page| page.file.clone()).collect()

@@ -32,7 +32,7 @@ const SKEW: Duration = Duration::from_secs(60);
 /// The origin of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// An earlier reply: the token is still valid.
+    /// The token of an earlier login or refresh, which is still valid.
     Cache,
     /// A refresh: the token is new.
     Refresh,
@@ -150,9 +150,9 @@ impl Login {
         &self.username
     }
 
-    /// A token that is valid for at least `min_ttl` and that the service did not refuse
-    /// (`refused`). Tries, in this order: the cached token (without a cache, `known`), a refresh, a
-    /// new login.
+    /// A token that is valid for at least `min_ttl` and for which `refused` is false (the service
+    /// did not refuse it). Tries, in this order: the cached token, or `known` without a cache; a
+    /// refresh; a new login.
     pub fn token(
         &self,
         known: Option<&Grant>,
@@ -162,8 +162,8 @@ impl Login {
         let retry = self.client.retry();
         let good = |grant: &Grant| {
             let now = retry.now();
-            // If the token was granted in the future, the clock was set back, and the token's time
-            // of expiry cannot be trusted.
+            // If `granted_at` is in the future, the clock was set back, and `expires_at` cannot be
+            // trusted.
             let is_believable = grant.granted_at <= now.plus(SKEW);
             is_believable && grant.expires_at >= now.plus(min_ttl) && !refused(&grant.access_token)
         };

@@ -69,9 +69,9 @@ impl Ledger {
         Ledger::open_as_it_is(path, clock)?.of_service(api_url, &path.display())
     }
 
-    /// Opens a ledger in a bucket, like [`Ledger::open`]. The status is also 2 if the ledger
-    /// records an unfinished list on the disk of a machine. Only that machine can tell whether the
-    /// list is complete.
+    /// Opens a ledger in a bucket. The statuses are those of [`Ledger::open`]. Status 2 also means
+    /// that the ledger records an unfinished list on the disk of a machine: only that machine can
+    /// tell whether the list is complete.
     pub fn lease(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -81,8 +81,8 @@ impl Ledger {
         let (ledger, is_taken_over) = Ledger::lease_any(service, url, clock)?;
         let mut ledger = ledger.of_service(api_url, url)?;
         if is_taken_over {
-            // This changes the object. If the earlier holder still runs, it can then no longer
-            // write the object.
+            // This changes the object. If the earlier holder of the lease still runs, it can no
+            // longer write the object.
             ledger.note_opened(api_url)?;
         }
         Ok(ledger)
@@ -281,15 +281,16 @@ impl Ledger {
         self.note(LedgerEvent::Delivering(delivery.clone()))
     }
 
-    /// Call before the temporary file of a list that did not get its name is deleted, or when a
-    /// list is not in its bucket.
+    /// Call when a list did not get its name, before its temporary file is deleted. Also call when
+    /// a list is not in its bucket.
     pub(crate) fn withdrawn(&mut self, temp: &Path) -> anyhow::Result<()> {
         self.note(LedgerEvent::Withdrawn {
             temp: temp.to_owned(),
         })
     }
 
-    /// Call after the lines of all pages of an export were read or are on disk.
+    /// Call when the lines of all pages of an export are on disk or in a bucket, or were read from
+    /// the pipe.
     pub fn fetched(&mut self, export_id: &str) -> anyhow::Result<()> {
         let export = self.history.export(export_id);
         let is_noted = export.is_some_and(|export| export.fetched_at.is_some());

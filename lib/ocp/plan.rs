@@ -1,9 +1,9 @@
 //! Splits a range of time into export requests.
 //!
 //! From the vendor's documentation: an export covers 1 hour to 2 days, and both ends are rounded
-//! down to the hour. Data must be at least 2 hours and at most 2 months old; 60 days are safe. The
-//! plan therefore rounds the start down and the end up, so that no hour at the end is lost. A
-//! warning names hours that cannot be exported.
+//! down to the hour. Data must be at least 2 hours and at most 2 months old; the default of
+//! `--history` is 60 days. The plan rounds the start down and the end up, so that no hour at the
+//! end is lost. A warning names hours that cannot be exported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub struct PlannedExport {
     pub expires_at: Timestamp,
 }
 
-/// A range after the limits were applied.
+/// A range, cut to the hours that can be exported.
 #[derive(Debug)]
 pub struct Clamped {
     /// The remaining range, in whole hours; `None` if nothing remains.
@@ -165,8 +165,8 @@ impl PlanSpec {
         planned.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// The types to plan. If some types of a window are exported already, `ALL` would export them
-    /// again, so it is replaced by its single types.
+    /// The types to plan for a window. If one of the types in `ALL` is already exported for it,
+    /// `ALL` is replaced by its single types, because `ALL` would export this type again.
     fn types_beside(&self, known: &[(&ExportRequest, &RequestHistory)]) -> BTreeSet<String> {
         let in_part = |(request, _): &(&ExportRequest, &RequestHistory)| {
             ALL_TYPES.iter().any(|kind| request.types.contains(*kind))

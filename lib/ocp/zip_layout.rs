@@ -1,5 +1,5 @@
-//! The paths of ZIPs: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`. Whatever the name of a group
-//! or export is, its path is safe.
+//! The paths of ZIPs: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`. The path is safe, whatever
+//! the names of the group and the export are.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(crate) fn directory(request: &ExportRequest) -> String {
     )
 }
 
-/// The file of a page, relative to the directory of downloads.
+/// The path of a page's file, relative to the directory of downloads.
 pub(crate) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -> String {
     format!(
         "{}/{}-p{page_number:04}.zip",
@@ -29,7 +29,7 @@ pub(crate) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -
     )
 }
 
-/// Whether a file in the directory of a request is a page of one of its ended exports.
+/// Whether a file in the directory of a request is a page of one of the request's ended exports.
 pub(crate) fn is_of_ended(name: &str, record: &RequestHistory) -> bool {
     let is_page = |id: &String| name.starts_with(&format!("{}-p", safe(id)));
     name.ends_with(".zip") && record.ended.iter().any(is_page)

@@ -68,8 +68,8 @@ impl Write for ZipBody {
 }
 
 impl ZipStore {
-    /// The store at `root`. `service` is called only if `root` is in a bucket. Then `temp_dir`
-    /// holds a ZIP while it is read or written.
+    /// The store at `root`. If `root` is in a bucket, `service` is called, and `temp_dir` holds
+    /// each ZIP while the ZIP is read or written.
     pub(crate) fn at(
         root: &FileOrObject,
         temp_dir: PathBuf,
@@ -93,7 +93,8 @@ impl ZipStore {
         }
     }
 
-    /// A path on the disk to which the body of `file` is written, for a check of the free space.
+    /// A path on the disk that will hold the body of `file`. The caller checks the free space of
+    /// this disk.
     pub(crate) fn disk(&self, file: &str) -> PathBuf {
         match self {
             ZipStore::Directory(root) => root.join(file),

@@ -1,4 +1,4 @@
-//! Group commit: pushes that arrive during one sync are committed together by the next one, so no
+//! Group commit: pushes that arrive during one sync are committed together by the next sync, so no
 //! timer is needed.
 
 mod commit_queue;
@@ -23,7 +23,7 @@ use inbox_writer::InboxWriter;
 /// The most pushes in the queue.
 const QUEUE_PUSHES: usize = 16 * 1024;
 
-/// The inbox on disk; its own thread writes it.
+/// The inbox on disk, which a thread writes.
 pub(crate) struct Committer {
     queue: Arc<CommitQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -131,8 +131,8 @@ impl Inbox for Committer {
     }
 }
 
-/// A name for this process, unique for its files and coverage rows. `seed` is different in every
-/// process.
+/// A name for this process in file names and coverage rows; other processes have other names.
+/// `seed` is different in every process.
 pub(crate) fn instance_name(seed: u64) -> String {
     crate::os::digest::sha256(&seed.to_le_bytes())[..8].to_owned()
 }

@@ -19,7 +19,7 @@ impl ReceiveDirectory {
         ReceiveDirectory { root }
     }
 
-    /// Creates the directories that are missing. Only the user can access them.
+    /// Creates the directories that are missing. Only the current user can access these.
     pub(crate) fn create(&self) -> anyhow::Result<()> {
         for directory in [
             self.root.clone(),
@@ -36,7 +36,7 @@ impl ReceiveDirectory {
         Ok(())
     }
 
-    /// The database with inbox, receipts, coverage, uses and batches.
+    /// The database: the inbox, receipts, coverage, batches, and the paths that clients used.
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join("receive.db")
     }
@@ -56,7 +56,7 @@ impl ReceiveDirectory {
         self.root.join("recordings")
     }
 
-    /// A line for each recording.
+    /// The file with a line for each recording.
     pub(crate) fn recording_lines(&self) -> PathBuf {
         self.root.join("recordings.ndjson")
     }

@@ -1,4 +1,5 @@
-//! Splits a push into records, without changing their bytes.
+//! Splits a push into records, each on one line. Only line breaks between tokens, and the blanks
+//! around them, are removed.
 //!
 //! The vendor sends `{"schemaName":…,"messages":[…]}`. A single record, an array of records, and
 //! lines of any of these are accepted, too.
@@ -144,8 +145,8 @@ impl<'b> Visitor<'b> for TopVisitor {
                 "messages" => {
                     let value: &'b RawValue = map.next_value()?;
                     let mut json = serde_json::Deserializer::from_str(value.get());
-                    // If the key is repeated, the elements of all are taken: repeated records are
-                    // found later.
+                    // If `messages` is repeated, the elements of all its arrays are taken. A record
+                    // that is in two arrays is found later.
                     if let Ok(more) = json.deserialize_seq(ElementsVisitor) {
                         top.messages.get_or_insert_default().extend(more);
                     }
@@ -191,8 +192,8 @@ impl<'b> Visitor<'b> for ElementsVisitor {
 #[derive(serde::Deserialize)]
 struct NameSeed<'b>(#[serde(borrow)] Cow<'b, str>);
 
-/// Joins a valid JSON text into one line: white space with a line break is removed between
-/// tokens.
+/// Joins a valid JSON text into one line: white space between tokens is removed if it has a line
+/// break.
 fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['\n', '\r']) {
         return Cow::Borrowed(text);

@@ -16,7 +16,7 @@ use crate::receive::store::Store;
 /// How far back `/v1/coverage` reaches.
 const COVERAGE: Duration = Duration::from_secs(62 * 86_400);
 
-/// The store for operators, with its own connection.
+/// The store as operators see it, with its own connection to the database.
 pub(crate) struct StoreFacts {
     store: Mutex<Store>,
     committer: Arc<Committer>,
@@ -26,7 +26,7 @@ pub(crate) struct StoreFacts {
 }
 
 impl StoreFacts {
-    /// Starts without published records.
+    /// The facts of `store`, before this process publishes a record.
     pub(crate) fn new(store: Store, committer: Arc<Committer>, clock: Clock) -> StoreFacts {
         StoreFacts {
             store: Mutex::new(store),

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Coverage, which records when pushes were accepted, is written every minute. So a hole longer
+/// The coverage (when pushes were accepted) is written every minute. So a hole in it that is longer
 /// than this is an outage.
 const HOLE: Duration = Duration::from_secs(120);
 
@@ -59,11 +59,11 @@ pub(crate) struct GapSpec {
     /// The duration of the longest call: a record has the start time of the call, but arrives at
     /// its end.
     pub(crate) max_call: Duration,
-    /// Whether to audit yesterday in any case.
+    /// Whether to export yesterday even if no push was missed.
     pub(crate) audits_daily: bool,
 }
 
-/// The facts about a receiver's directory from which windows are found.
+/// What a receiver's directory says about missed pushes and exported hours.
 #[derive(Debug)]
 pub(crate) struct GapFacts {
     pub(crate) coverage: Vec<CoverageRow>,
@@ -75,7 +75,7 @@ pub(crate) struct GapFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
     window: Window,
-    /// The earliest time of the export, if it is later than the freshness limit.
+    /// The earliest time of the export. The export also waits until [`FRESHNESS`] after its window.
     not_before: Timestamp,
 }
 
@@ -116,7 +116,7 @@ impl GapFacts {
     }
 
     /// Hours that were never audited and can be exported for less than ten more days. For each
-    /// path: the path, the number of its hours, and the first of them.
+    /// path: the path, the number of such hours, and the first one.
     pub(crate) fn overdue(&self, now: Timestamp) -> Vec<(String, usize, Timestamp)> {
         let mut overdue = Vec::new();
         for (path, first) in self.paths() {
@@ -256,12 +256,13 @@ impl GapFacts {
     }
 }
 
-/// Whether an export of one type contains the records of another. The type `ALL` contains all.
+/// Whether an export of the type `exported` contains the records of `kind`. The type `ALL` contains
+/// all types of dialog records.
 fn is_of(exported: &str, kind: &str) -> bool {
     exported == kind || is_all(exported) && covers(&[exported.to_owned()].into(), kind)
 }
 
-/// The start of an hour, counted from a fixed time, for tests.
+/// The time `count` hours after a fixed time, for tests.
 #[cfg(test)]
 const fn hours(count: i64) -> Timestamp {
     Timestamp::from_millis(1_793_491_200_000 + count * crate::time::HOUR_MS)

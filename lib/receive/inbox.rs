@@ -18,18 +18,17 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), CommitFailure>) + Send>;
 
 /// Accepts pushes and notes.
 pub(crate) trait Inbox: Send + Sync {
-    /// Adds a push to the queue. Returns it if the queue has too many bytes or pushes; `done` is
-    /// then not called.
+    /// Adds a push to the queue. Returns the push if the queue has too many bytes or pushes; `done`
+    /// is then not called.
     // The push itself is returned, so that the caller can submit it again.
     #[allow(clippy::result_large_err)]
     fn submit(&self, push: Push, done: Done) -> Result<(), Push>;
 
-    /// Notes something for usage and coverage. It does not wait: the note is written with the
-    /// next commit, or within 60 s.
+    /// Adds a note, without waiting: the note is written with the next commit, or within 60 s.
     fn note(&self, note: CoverageNote);
 }
 
-/// Notes that are not pushes. A committed push counts as a use, and needs no note.
+/// A note about usage or coverage. A committed push counts as a use, and needs no note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CoverageNote {
     /// A client authenticated for a path, and nothing was stored: the request was a GET, or a

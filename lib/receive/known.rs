@@ -1,5 +1,5 @@
 //! Finds new records: decides on each record while a batch is read, and stores the keys of the new
-//! ones at the end.
+//! records at the end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const DAYS_AROUND: i64 = 3;
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedRecord<'k> {
     pub(crate) id: RecordId,
-    /// Its type; empty if unknown.
+    /// The type of the record; empty if unknown.
     pub(crate) kind: &'k str,
     pub(crate) hour: Timestamp,
     /// Whether the hour comes from the record itself.
@@ -28,8 +28,8 @@ pub(crate) struct PlacedRecord<'k> {
 /// Whether a record is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KnownRecord {
-    /// The record is new and belongs into the files of this batch. `conflicts`: another record
-    /// has the same type, id and time.
+    /// The record is new and belongs in the files of this batch. `conflicts`: another record has
+    /// the same type, id and time.
     New { conflicts: bool },
     /// An earlier batch contained the record.
     Before,
@@ -52,7 +52,7 @@ pub(crate) struct RecordDecider<'k> {
 }
 
 impl<'k> RecordDecider<'k> {
-    /// A decider for the batch with this number, which began at this time. Keys are kept for
+    /// A decider for the batch with the number `batch`, which began at `began`. Keys are kept for
     /// `keep`.
     pub(crate) fn new(
         keys: &'k mut RecordKeys,

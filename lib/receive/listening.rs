@@ -8,7 +8,7 @@ use crate::receive::store::Store;
 use crate::receive::store::coverage_rows::CoverageRow;
 use crate::time::Timestamp;
 
-/// A path without a push for this time is forgotten.
+/// A path is forgotten when it has had no push for this long.
 const FORGOTTEN: Duration = Duration::from_secs(62 * 86_400);
 
 /// The paths that received pushes in earlier runs.

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The lock; dropping it releases it.
+/// The lock. Dropping this releases the lock.
 #[derive(Debug)]
 pub(crate) struct PublisherLock {
     _file: File,

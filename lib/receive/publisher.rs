@@ -42,7 +42,7 @@ pub(crate) enum Emit {
 /// The options of a publisher.
 #[derive(Clone, Debug)]
 pub(crate) struct PublisherOptions {
-    /// The name of this process among those that use the directory.
+    /// The name of this process in file names.
     pub(crate) instance: String,
     pub(crate) compress: Option<Codec>,
     /// How long the key of a record is kept.
@@ -142,7 +142,7 @@ impl Publisher {
             .begin_stream(&self.options.instance, now, lengths)?)
     }
 
-    /// Publishes a batch. False if it gave up; the next call then begins with this batch.
+    /// Publishes a batch. False if `gives_up` was true; the next call then begins with this batch.
     fn publish_batch(
         &mut self,
         batch: &Batch,

@@ -9,11 +9,11 @@ use crate::time::Timestamp;
 /// One complete, authenticated push.
 #[derive(Debug)]
 pub(crate) struct Push {
-    /// When its head was received.
+    /// When the head of the request was received.
     pub(crate) received_at: Timestamp,
     /// The path `<group>/<type>`: the last two segments of the callback.
     pub(crate) path: String,
-    /// The client in its token.
+    /// The client that the token names.
     pub(crate) client: String,
     /// The header `Client-Corelation-Id`. It is not unique.
     pub(crate) correlation_id: Option<String>,
@@ -28,8 +28,8 @@ pub(crate) struct Push {
 pub(crate) enum PushContent {
     /// A JSON body with any content, inflated if it was gzip.
     Json(Bytes),
-    /// A recording in a staged file, complete and synced. The committer renames it, syncs the
-    /// directory, and then writes its line to the database.
+    /// A recording in a staged file, complete and synced. The committer renames the file, syncs the
+    /// directory, and then commits the push.
     Recording {
         staged: PathBuf,
         bytes: u64,

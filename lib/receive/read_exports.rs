@@ -9,7 +9,7 @@ use crate::export::window::Window;
 use crate::ocp::export_request::ExportRequest;
 use crate::os::path_segment::safe;
 
-/// The line of `unzip-jsonl --with-source` at the end of a ZIP.
+/// The line that `unzip-jsonl --with-source` prints at the end of a ZIP.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ZipEnd {
     /// The ZIP; `None` for an export without ZIPs.
@@ -37,7 +37,7 @@ struct Pages {
 /// The exports and the pages that were read so far.
 #[derive(Debug, Default)]
 pub(crate) struct ReadExports {
-    /// The ZIP of the last line, and the number of its lines so far.
+    /// The ZIP that the last line came from, and the number of lines from this ZIP.
     source: String,
     lines: u64,
     /// The number of invalid lines since the last end of a ZIP. The ZIP of such a line is not

@@ -28,7 +28,7 @@ use crate::receive::store::keys::{Day, Key, RecordKeys};
 use crate::receive::store::reconciled::HourCounts;
 use crate::time::Timestamp;
 
-/// A comparison starts when its records have more bytes than this.
+/// The collected records are compared when they have more bytes than this.
 const CHUNK: usize = 32 << 20;
 
 /// The key of a record without a time may be on another day: this many days before and after are
@@ -93,7 +93,7 @@ struct Tally {
     unpublished: BTreeMap<Key, bool>,
 }
 
-/// The comparison so far.
+/// A comparison that has begun.
 pub(crate) struct Reconciler {
     directory: ReceiveDirectory,
     store: Store,
@@ -193,8 +193,8 @@ impl Reconciler {
         }
     }
 
-    /// Compares the rest, and returns a line for each type and hour. The database stores these
-    /// results.
+    /// Compares the records that are left. Returns a line for each type and hour, and stores these
+    /// results in the database.
     pub(crate) fn finish(&mut self) -> anyhow::Result<Vec<HourLine>> {
         self.compare()?;
         let mut counts = Vec::new();

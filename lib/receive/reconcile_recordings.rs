@@ -51,7 +51,8 @@ impl BatchRecording {
     }
 }
 
-/// Copies a recording unless it exists. True if it was copied. The caller holds the lock.
+/// Copies a recording into the directory unless the directory has it. True if it was copied. The
+/// caller holds the lock.
 pub(crate) fn fill(
     directory: &ReceiveDirectory,
     store: &mut Store,
@@ -83,8 +84,8 @@ pub(crate) fn fill(
     let mut line = recording.line.clone();
     line.set("path", &*path.to_string_lossy())?;
     let lines = directory.recording_lines();
-    // An interrupted batch of pushes is repeated, and first removes the lines that it had written.
-    // If this line came after them, it would be removed, too.
+    // A repeated batch of pushes cuts off everything after the lines of its interrupted attempt. So
+    // the lines of that attempt are cut off before this line is written.
     if let Some(batch) = store.unfinished_stream()? {
         files::cut_back(&lines, batch.recordings_length)?;
     }

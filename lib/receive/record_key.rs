@@ -1,4 +1,4 @@
-//! The key of a record: a hash of its content that does not depend on its spelling.
+//! The key of a record: a hash of its content. All spellings of the same content have the same key.
 
 use std::borrow::Cow;
 
@@ -63,7 +63,7 @@ fn identity(root: &Node<'_>) -> Option<i64> {
     Some(i64::from_le_bytes(half))
 }
 
-/// Reads a value. Its text must be valid, and its depth checked.
+/// Reads a value. The JSON must be known to be valid and not too deep.
 fn read<'t>(cursor: &mut TextCursor<'t>) -> Node<'t> {
     match cursor.peek() {
         Some(b'{') => {

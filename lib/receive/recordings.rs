@@ -34,7 +34,7 @@ fn wanted_name(orn: Option<&str>, correlation_id: Option<&str>, sha256: &str) ->
     }
 }
 
-/// The dialog id in a file name without extension.
+/// The dialog id in a file name: the name without its extension.
 fn dialog_id(name: &str) -> &str {
     match recording::is_recording(name) {
         true => &name[..name.len() - EXTENSION.len()],
@@ -70,7 +70,7 @@ pub(crate) fn place(
     Ok(new(&file))
 }
 
-/// The line about a recording.
+/// A line of `recordings.ndjson`.
 #[derive(Debug, Serialize)]
 pub(crate) struct RecordingLine {
     path: String,
@@ -122,8 +122,8 @@ fn timestamp(dialog_id: &str) -> Option<&str> {
     is_number.then_some(middle)
 }
 
-/// Whether a file starts like a WAV file. The size in its header must fit the file, or be left open
-/// as in a stream. A file that was moved away counts as a WAV file.
+/// Whether a file starts like a WAV file. The size in its header must be right, or be 0 or the
+/// highest number, as in a stream. A file that was moved away counts as a WAV file.
 fn is_wav(path: &Path) -> std::io::Result<bool> {
     let mut file = match File::open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(true),

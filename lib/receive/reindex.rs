@@ -1,4 +1,4 @@
-//! Rebuilds keys from the files of the lake: all keys if `keys/` was deleted, or those of an
+//! Rebuilds keys from the files of the lake: all keys if `keys/` was deleted, or the keys of an
 //! export whose publishing was interrupted.
 
 use std::collections::BTreeMap;
@@ -34,8 +34,8 @@ pub(crate) struct IndexCounts {
     pub(crate) damaged: u64,
 }
 
-/// Makes sure that every record of the lake has its key. If `keys/` was deleted, this reads the
-/// whole lake; without `rebuild`, it fails with status 2.
+/// Makes sure that every record of the lake has its key. If `keys/` was deleted, reads the whole
+/// lake if `rebuild` is true, and fails with status 2 if it is false.
 pub(crate) fn require_keys(
     directory: &ReceiveDirectory,
     store: &Store,
@@ -76,8 +76,8 @@ pub(crate) fn rebuild_keys(
     Ok(counts)
 }
 
-/// Completes exports whose publishing was interrupted. Only their files with a final name count.
-/// The caller holds the lock.
+/// Completes exports whose publishing was interrupted: stores the keys of the files that have their
+/// final names. The caller holds the lock.
 pub(crate) fn finish_exports(
     directory: &ReceiveDirectory,
     store: &mut Store,

@@ -32,8 +32,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens or creates the database of a directory and checks it. Status 65 if it is damaged;
-    /// the database then does not change.
+    /// Opens or creates the database of a directory and checks it. Status 65 if the database is
+    /// damaged; nothing in it is then changed.
     pub(crate) fn open_checked(directory: &ReceiveDirectory) -> anyhow::Result<Store> {
         directory.create()?;
         let path = directory.database();

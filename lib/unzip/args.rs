@@ -46,7 +46,7 @@ pub struct MemberArgs {
 }
 
 impl MemberArgs {
-    /// Whether the member of this name is to be read.
+    /// Whether the flags select the member `name`.
     pub(super) fn wants(&self, name: &str) -> bool {
         self.member.is_empty() || self.member.iter().any(|glob| glob.matches(name))
     }
@@ -56,13 +56,14 @@ impl MemberArgs {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
     }
 
-    /// Whether a line may follow the records of a ZIP.
+    /// Whether the records of a ZIP may be followed by a line about the ZIP.
     pub(super) fn says_ends(&self) -> bool {
         self.with_source && self.layout.layout.is_none()
     }
 }
 
-/// Shells expand `{a,b}` into two words. As a glob it would match only a name with braces.
+/// Shells expand `{a,b}` into two words. As a part of a glob, `{a,b}` would match only a name that
+/// contains these braces.
 fn parse_glob(text: &str) -> Result<Pattern, String> {
     if text.replace("[{]", "").contains('{') {
         return Err("braces have no meaning in a glob: repeat --member, or write [{]".to_owned());

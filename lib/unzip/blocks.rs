@@ -1,22 +1,22 @@
 //! Memory blocks that pass from the threads that unpack to the thread that writes.
 //!
-//! The threads that unpack share a fixed number of blocks. This limits how far they can be ahead of
-//! the writing. The job whose output is written next must continue even if other jobs use all
-//! blocks, so it may use a few more.
+//! The threads that unpack share a fixed number of blocks. So a thread cannot be far ahead of the
+//! writing. But the job whose output is written next must continue even if other jobs use all
+//! blocks, so this job may use a few more.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::os::mutex::lock;
 
-/// The part of a member that is inflated or passed on at once: large enough that passing it on
-/// costs little.
+/// The most bytes of a member that are inflated or passed on at once. With blocks of this size,
+/// passing them on costs little.
 pub(super) const BLOCK: usize = 256 * 1024;
 
-/// After a line longer than this, the buffer for lines is freed.
+/// After a line with more bytes than this, the memory of the buffer for lines is freed.
 pub(super) const LONG: usize = 64 * 1024;
 
-/// The additional blocks of the job whose output is written next: it fills one block while the
-/// other is written.
+/// The additional blocks for the job whose output is written next. It fills one block while the
+/// other block is written.
 const FOR_THE_NEXT: usize = 2;
 
 /// Blocks that are lent; a dropped block returns to the pool.
@@ -82,7 +82,7 @@ impl OutputBlock {
         &self.bytes
     }
 
-    /// Copies as much of `bytes` as fits, and returns the number of bytes.
+    /// Copies as much of `bytes` as fits into the block, and returns the number of copied bytes.
     pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(BLOCK - self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..count]);

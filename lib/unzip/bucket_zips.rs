@@ -1,5 +1,5 @@
 //! Opens ZIPs in a bucket. A small ZIP is often unpacked in less time than the service takes to
-//! reply. So while it is unpacked, several of the next ZIPs are requested.
+//! reply. So while one ZIP is unpacked, several of the next ZIPs are requested.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,16 +16,18 @@ use crate::bucket::ranges::SMALL;
 use crate::bucket::service::BucketService;
 use crate::format::zip::ZipBytes;
 
-/// The most bytes of open ZIPs in memory. A ZIP with more bytes is open alone.
+/// The most bytes that all open ZIPs together may have in memory. A ZIP with more bytes is unpacked
+/// alone.
 const OPEN_BYTES: u64 = 6 << 20;
 
-/// The most bytes in memory of ZIPs that are requested ahead.
+/// The most bytes in memory for all ZIPs that are requested ahead.
 const AHEAD_BYTES: u64 = 3 * FIRST_PART;
 
-/// The most ZIPs that are requested ahead. Without this limit, there could be many tiny ZIPs.
+/// The most ZIPs that are requested ahead. Without this limit, many tiny ZIPs would be requested at
+/// the same time.
 const AHEAD_ZIPS: usize = 8;
 
-/// The open ZIPs of a bucket, and the next ZIPs, which are requested ahead.
+/// The open ZIPs of a bucket, and the ZIPs that are requested ahead.
 pub(super) struct BucketZips {
     readers: usize,
     spool_dir: PathBuf,
@@ -36,7 +38,7 @@ pub(super) struct BucketZips {
     open: Vec<(Weak<dyn ZipBytes>, u64)>,
 }
 
-/// The result of reading a ZIP ahead, and the memory that it takes.
+/// A ZIP that was read ahead, or the error, and the memory that the ZIP takes.
 struct ReadAhead {
     zip: anyhow::Result<io::Result<BegunZip>>,
     _taken: TakenBytes,
@@ -48,7 +50,8 @@ enum BegunZip {
 }
 
 impl BucketZips {
-    /// `readers` threads will read each ZIP. Copies of ZIPs are in `spool_dir`.
+    /// `readers` is the number of threads that will read each ZIP. Copies of ZIPs are in
+    /// `spool_dir`.
     pub(super) fn new(readers: usize, spool_dir: PathBuf) -> BucketZips {
         BucketZips {
             readers,
@@ -59,7 +62,8 @@ impl BucketZips {
         }
     }
 
-    /// Opens a ZIP. The outer error is one of the service, the inner error is one of the object.
+    /// Opens a ZIP. The outer error is an error of the service, the inner error an error of the
+    /// object.
     pub(super) fn open(
         &mut self,
         service: &Arc<BucketService>,
@@ -82,7 +86,8 @@ impl BucketZips {
         })
     }
 
-    /// Whether the earlier ZIPs leave room for one that was opened.
+    /// Whether `zip`, which was opened, fits into memory together with the ZIPs that were opened
+    /// before it and are still in use.
     pub(super) fn has_room(&mut self, zip: &OpenZip) -> bool {
         self.open.retain(|(bytes, _)| bytes.strong_count() > 0);
         let others: u64 = self.open.iter().map(|(_, memory)| memory).sum();
@@ -90,7 +95,7 @@ impl BucketZips {
     }
 
     /// Counts the memory of a ZIP while the ZIP is read. If the ZIP is small, requests the next
-    /// ZIPs for which there is memory. `following` are all ZIPs after it, in order.
+    /// ZIPs, as many as fit into memory. `following` are all ZIPs after this one, in order.
     pub(super) fn read<'u>(
         &mut self,
         service: &Arc<BucketService>,
@@ -121,7 +126,7 @@ impl BucketZips {
 }
 
 impl ReadAhead {
-    /// Opens a ZIP whose first part was read, if there is enough memory for this.
+    /// Opens a ZIP whose first part was read, if there is enough memory for an open ZIP.
     fn new(
         begun: anyhow::Result<io::Result<BegunObject>>,
         readers: usize,

@@ -28,7 +28,7 @@ pub struct UnzipCounts {
 }
 
 impl UnzipCounts {
-    /// Adds other counts.
+    /// Adds the counts in `other` to these counts.
     pub(super) fn add(&mut self, other: &UnzipCounts) {
         self.zips += other.zips;
         self.unreadable += other.unreadable;
@@ -41,7 +41,7 @@ impl UnzipCounts {
         self.lines += other.lines;
     }
 
-    /// The facts for `--report`.
+    /// Adds the counts to the report of `--report`.
     pub fn report(&self, report: &mut Report) {
         report.set("zips", self.zips);
         report.set("unreadable", self.unreadable);
@@ -54,12 +54,13 @@ impl UnzipCounts {
         report.set("lines", self.lines);
     }
 
-    /// Whether every ZIP that was named could be read.
+    /// Whether every ZIP that the command line or stdin names could be read.
     pub fn is_complete(&self) -> bool {
         self.unreadable == 0 && self.unfinished == 0
     }
 
-    /// The result of the run: an unreadable file has priority over bad records.
+    /// The result of the run. If a file is unreadable and there are bad records, the unreadable
+    /// file decides the status.
     pub fn outcome(&self, rejects: anyhow::Result<()>) -> anyhow::Result<Outcome> {
         if self.unreadable > 0 {
             if let Err(e) = rejects {

@@ -5,7 +5,7 @@ use std::io;
 use crate::error::Failure;
 use crate::format::zip;
 
-/// Why a member ends early: an error in the member, or a failed write.
+/// Why a member ends early: an error in the member's data, or an error that ends the run.
 #[derive(Debug)]
 pub(super) enum MemberError {
     Source(zip::ArchiveError),

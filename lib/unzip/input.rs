@@ -1,4 +1,4 @@
-//! The input: a file, a pipe that contains a ZIP, or lines that name files.
+//! The input: a ZIP in a file or a pipe, or lines that name ZIPs.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
@@ -20,16 +20,16 @@ const ZIP: &[u8] = b"PK";
 pub enum ZipInput {
     /// A ZIP, in a file that can be read at any position.
     Zip(File),
-    /// Lines, from their first byte.
+    /// Lines that name ZIPs, from the first byte of stdin on.
     Lines(io::Chain<Cursor<Vec<u8>>, Blocking<File>>),
 }
 
 impl ZipInput {
     /// Detects the content of `stdin` by its first bytes: a ZIP begins with `PK`. If the command
-    /// line names stdin as a ZIP (`is_named`), a ZIP may have other first bytes. But if they are
-    /// those of a JSON line, stdin is a ZIP only if it is a file with the directory of a ZIP. A ZIP
-    /// in a pipe is copied to a file without a name in `spool_dir`, because its directory is at its
-    /// end.
+    /// line names stdin as a ZIP (`is_named`), a ZIP may also begin with other bytes. But if stdin
+    /// begins like a JSON line, stdin is a ZIP only if it is a file that has the directory of a
+    /// ZIP. A ZIP in a pipe is copied to a file without a name in `spool_dir`, because the
+    /// directory of a ZIP is at its end.
     pub fn new(stdin: File, is_named: bool, spool_dir: &Path) -> anyhow::Result<ZipInput> {
         if stdin.metadata().context("stdin")?.is_file() {
             let mut head = [0; ZIP.len()];
@@ -52,8 +52,8 @@ impl ZipInput {
     }
 }
 
-/// Opens the file at a path. A file that is not regular is copied like stdin, so that `<(…)` of a
-/// shell works.
+/// Opens the file at a path. A file that is not regular is copied like stdin. So the argument
+/// `<(…)` of a shell works.
 pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     let kind = file.metadata()?.file_type();

@@ -10,8 +10,8 @@ use crate::format::zip::{ArchiveError, MemberContents};
 use crate::json::lines::{BOM, MAX_LINE, line_length, record, without_end};
 use crate::unzip::error::MemberError;
 
-/// A member up to this size is verified before any of it is written. A larger one is written while
-/// it is inflated, because it may not fit into memory.
+/// A member with at most this many bytes is verified before any of them is written. A larger member
+/// is written while it is inflated, because it may not fit into memory.
 const PROVEN_FIRST: usize = 4 << 20;
 
 /// Passes on lines that can be records, and refuses the others.
@@ -21,9 +21,10 @@ pub(super) struct LineValidator<'a, S> {
     prefix: Option<String>,
     number: u64,
     offset: u64,
-    /// Records passed on; blank lines do not count.
+    /// The number of records that were passed on; blank lines do not count.
     passed: u64,
-    /// Whether lines that were passed on stay written, even if an error follows.
+    /// Whether the sink keeps the lines that it has, even if an error in the member follows. With
+    /// --layout it does not keep them.
     for_good: bool,
 }
 
@@ -61,8 +62,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes a small member on as a whole after it is verified, and a large member in blocks of
-    /// whole lines.
+    /// Passes a member on: a small member as a whole, after all of it is verified, and a large
+    /// member in blocks of whole lines.
     fn pump_all(
         &mut self,
         mut contents: MemberContents<'_>,
@@ -128,7 +129,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
                 continue;
             }
             if line.starts_with(BOM) {
-                // Most readers treat a byte order mark inside of a stream as a part of the record.
+                // The byte order mark is left out: inside a stream, most readers treat it as a part
+                // of the record.
                 self.write(&block[unwritten..start])?;
                 unwritten = start + BOM.len();
                 self.sink.skip_bom();
@@ -160,8 +162,9 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
     }
 }
 
-/// Why a line cannot be a record; `None` if it can. Only the two ends of the line are checked,
-/// where cut or mixed lines are visible. Parsing would take longer than inflating.
+/// Why a line cannot be a record; `None` if it can. Besides the encoding, only the start and the
+/// end of the line are checked: they show whether lines were cut or mixed. Parsing would take
+/// longer than inflating.
 fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
     match record {
         _ if !is_text && std::str::from_utf8(record).is_err() => Some("not UTF-8"),

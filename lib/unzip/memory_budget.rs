@@ -1,14 +1,14 @@
-//! A limit of the bytes in memory that several threads share.
+//! A number of bytes of memory from which several threads take bytes.
 
 use std::sync::{Arc, Mutex};
 
 use crate::os::mutex::lock;
 
-/// The bytes that are left.
+/// The number of bytes that can still be taken.
 #[derive(Debug)]
 pub(super) struct MemoryBudget(Mutex<u64>);
 
-/// Bytes that were taken from a budget. They return to it on drop.
+/// Bytes that were taken from a budget. When this is dropped, the budget gets them back.
 #[derive(Debug)]
 pub(super) struct TakenBytes {
     budget: Arc<MemoryBudget>,
@@ -20,7 +20,7 @@ impl MemoryBudget {
         Arc::new(MemoryBudget(Mutex::new(bytes)))
     }
 
-    /// Takes `count` bytes; `None` if fewer are left.
+    /// Takes `count` bytes; `None` if the budget has fewer.
     pub(super) fn take(self: &Arc<MemoryBudget>, count: u64) -> Option<TakenBytes> {
         let mut left = lock(&self.0);
         *left = left.checked_sub(count)?;
@@ -32,14 +32,14 @@ impl MemoryBudget {
 }
 
 impl TakenBytes {
-    /// Returns all bytes except `count` to the budget.
+    /// Keeps `count` bytes, and returns the others to the budget.
     pub(super) fn keep(&mut self, count: u64) {
         let returned = self.count.saturating_sub(count);
         *lock(&self.budget.0) += returned;
         self.count -= returned;
     }
 
-    /// Takes `more` bytes; `false` if fewer are left.
+    /// Takes `more` bytes in addition; `false` if the budget has fewer.
     pub(super) fn grow(&mut self, more: u64) -> bool {
         let taken = self.budget.take(more);
         let Some(mut taken) = taken else {

@@ -2,11 +2,13 @@
 //!
 //! The caller walks the directories of the ZIPs and makes jobs. A job is some small members, or one
 //! larger member. Each job has its own channel for its output, and the channels are read in the
-//! order of the jobs. The number of blocks limits the memory, for members of any size. A thread of
-//! the filter passes on one finished block a turn. Here that would be a complete inflated member,
-//! so a job passes on its output in parts. A bounded channel for each job, instead of the shared
-//! blocks, would not be better. With large channels, all jobs together would take much memory. With
-//! small channels, a member of some megabytes could not be unpacked ahead.
+//! order of the jobs. The number of blocks limits the memory, for members of any size.
+//!
+//! In the filter, a thread passes on a block when the whole block is finished. If this module did
+//! that, a complete inflated member would have to be in memory, so a job passes on its output in
+//! parts. A bounded channel for each job, instead of the shared blocks, would not be better. With
+//! large channels, all jobs together would take much memory. With small channels, a member of some
+//! megabytes could not be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,18 +29,19 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// The number of blocks by which each of several threads may be ahead of the writing: 2 MiB.
+/// The number of blocks for each thread that unpacks, if there are several: 2 MiB.
 const BLOCKS: usize = 8;
 
-/// The number of blocks by which a single thread may be ahead: 1 MiB. The pipe to the reader can
-/// hold another 1 MiB. A single thread never waits for another thread that unpacks.
+/// The number of blocks if only one thread unpacks: 1 MiB. The pipe to the reader can hold another
+/// 1 MiB. This thread never waits for another thread that unpacks.
 const BLOCKS_OF_ONE: usize = 4;
 
-/// The number of jobs, or ends of ZIPs, by which each thread may be ahead.
+/// The most pending jobs and ends of ZIPs for each thread.
 const JOBS: usize = 8;
 
-/// How far the walk may be ahead of each thread, in bytes of the ZIP. A ZIP in a bucket is read in
-/// blocks. The blocks that the walk has read should still be in memory when a thread needs them.
+/// The most bytes of pending members for each thread, as compressed in the ZIP. A ZIP in a bucket
+/// is read in blocks. The blocks that the walk has read should still be in memory when a thread
+/// needs them.
 const COMPRESSED_BYTES: u64 = 6 << 20;
 
 /// The size of a job in members and in bytes. It is large enough that starting a job costs little,
@@ -59,7 +62,7 @@ enum What {
         turn: u64,
         compressed_size: u64,
         parts: Receiver<ReplayPart>,
-        /// When this is dropped, the job ends early.
+        /// When this value is dropped, the job ends early.
         _wanted: Arc<()>,
     },
     /// The end of the ZIP.
@@ -70,7 +73,7 @@ enum What {
 #[derive(Debug)]
 pub(super) struct Parallel {
     threads: Vec<JoinHandle<()>>,
-    /// `None` when the threads must end.
+    /// Sends the jobs to the threads. `None` tells the threads to end.
     jobs: Option<Sender<UnpackJob>>,
     turn: u64,
     blocks: Arc<Blocks>,
@@ -113,7 +116,7 @@ impl Parallel {
         })
     }
 
-    /// Adds a member of `zip` to the work. An error ends the ZIP, or the whole run.
+    /// Adds a member of `zip` to the pending work. An error ends the ZIP, or the whole run.
     pub(super) fn push(
         &mut self,
         zip: &Arc<Zip>,
@@ -121,7 +124,8 @@ impl Parallel {
         writer: &mut Writer<'_>,
     ) -> Result<(), MemberError> {
         let size = match task.work {
-            // A recording is an open file until it has its name, and open files are limited.
+            // Each recording is an open file until it gets its name, and the number of open files
+            // is limited. So each recording is a job.
             Ok(Work::Recording(_)) => JOB_BYTES,
             _ => task.size(),
         };
@@ -134,7 +138,8 @@ impl Parallel {
         self.write_until(JOBS * self.threads.len(), writer)
     }
 
-    /// Adds the end of `zip` to the work. A fatal error of its walk is returned.
+    /// Adds the end of `zip` to the pending work. If the walk of the ZIP ended with a fatal error,
+    /// returns this error.
     pub(super) fn end(&mut self, zip: Arc<Zip>, walked: Walked) -> anyhow::Result<()> {
         if let Err(MemberError::Fatal(e)) = walked.result {
             return Err(e);
@@ -168,7 +173,7 @@ impl Parallel {
             writer,
             wanted: Arc::downgrade(&wanted),
         };
-        // If no thread is left to take the job, receiving its parts fails later.
+        // If no thread is left to take the job, an error follows when its output is received.
         let _ = jobs.send(job);
         self.turn += 1;
         self.bytes = 0;
@@ -183,8 +188,8 @@ impl Parallel {
         });
     }
 
-    /// Writes the oldest output until at most `pending` jobs are left, and they are not too far
-    /// ahead.
+    /// Writes the oldest output until at most `pending` jobs and ends of ZIPs are left, and these
+    /// jobs have at most [`COMPRESSED_BYTES`] for each thread.
     fn write_until(&mut self, pending: usize, writer: &mut Writer<'_>) -> Result<(), MemberError> {
         while self.pending.len() > pending || self.is_far_ahead() {
             let Some(Pending { zip, what }) = self.pending.pop_front() else {
@@ -215,7 +220,7 @@ impl Parallel {
 
     fn is_far_ahead(&self) -> bool {
         let threads = self.threads.len();
-        // Each thread may have a job, even if its job is larger than the limit.
+        // Each thread may have a job, even if this job alone exceeds the limit.
         if self.pending.len() <= threads {
             return false;
         }
@@ -247,7 +252,8 @@ impl Parallel {
         }
     }
 
-    /// Ends a ZIP early. If the walk of the ZIP still runs, the error ends the walk, too.
+    /// Ends a ZIP early. If the walk of the ZIP has not ended, returns the error, which ends the
+    /// walk.
     fn give_up(
         &mut self,
         zip: &Arc<Zip>,

@@ -1,4 +1,5 @@
-//! What is needed to read ZIPs from a bucket, and to write files there.
+//! The directory and the service that are needed to read ZIPs from a bucket and to write files
+//! there.
 
 use std::fmt;
 use std::path::Path;
@@ -6,7 +7,8 @@ use std::sync::Arc;
 
 use crate::bucket::service::BucketService;
 
-/// What is needed to read ZIPs from a bucket, and to write files there.
+/// The directory and the service that are needed to read ZIPs from a bucket and to write files
+/// there.
 #[derive(Clone, Copy)]
 pub struct ZipPlaces<'s> {
     /// The directory for files without names: copies of ZIPs while they are read, and files until

@@ -1,4 +1,5 @@
-//! Reads one ZIP in a bucket: its first part, perhaps ahead, and then the bytes that are unpacked.
+//! Reads one ZIP in a bucket: its first part, which may be requested ahead, and then the blocks
+//! that are needed for unpacking.
 
 use std::io;
 use std::path::Path;
@@ -31,7 +32,7 @@ pub(super) struct OpenZip {
 }
 
 /// Reads the first part of an object in a bucket. If the service does not send parts, the object is
-/// copied to a file without a name. If there is no object, the inner error is an I/O error.
+/// copied to a file without a name. If the object does not exist, the inner error is an I/O error.
 pub(super) fn begin(
     service: &Arc<BucketService>,
     url: &BucketUrl,

@@ -21,7 +21,7 @@ use crate::lake::partition_key::{KeyReader, PathKey, RecordKey};
 use crate::schema::{RecordLocation, Survey};
 use crate::time::Timestamp;
 
-/// Collects whole lines and reads their records.
+/// Joins pieces to whole lines, and reads the records in them.
 #[derive(Debug)]
 pub(super) struct Records {
     reader: KeyReader,
@@ -34,19 +34,19 @@ pub(super) struct Records {
     place: RecordLocation,
     /// The offset of the next line in its member.
     offset: u64,
-    /// The part of a line that has arrived.
+    /// The start of a line whose end has not arrived yet.
     partial: Vec<u8>,
     wrapped: Vec<u8>,
     filed: Filed,
 }
 
-/// The numbers of files so far.
+/// The numbers of files and ZIPs so far, and the records that differ from their paths.
 #[derive(Debug, Default)]
 struct Filed {
     written: u64,
     kept: u64,
     withheld: u64,
-    /// Records whose path has another type than the record, and those with another hour.
+    /// Records whose type differs from the type in their path. `hours` is the same for the hour.
     kinds: Differs,
     hours: Differs,
 }
@@ -54,7 +54,7 @@ struct Filed {
 #[derive(Debug, Default)]
 struct Differs {
     count: u64,
-    /// The first such record, as a text.
+    /// The place of the first record that differs, and what differs.
     example: Option<String>,
 }
 
@@ -68,7 +68,7 @@ impl Differs {
     }
 }
 
-/// The sink for lines that are printed.
+/// Where lines go: to the output, or to the rejects.
 pub(super) struct RecordOutputs<'w> {
     pub(super) output: &'w mut Output,
     pub(super) rejects: &'w mut Rejects,
@@ -77,7 +77,7 @@ pub(super) struct RecordOutputs<'w> {
 }
 
 impl Records {
-    /// Opens what the flags ask for; `None` if no flag needs to read records.
+    /// Opens the survey and the lake, if the flags ask for them; `None` if they ask for neither.
     pub(super) fn new(
         selection: &MemberArgs,
         places: &ZipPlaces<'_>,
@@ -132,7 +132,7 @@ impl Records {
         self.offset = line.offset + line.length;
     }
 
-    /// Takes lines of the member, in pieces of any length.
+    /// Takes some bytes of the member's lines. They may begin and end inside a line.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -184,7 +184,7 @@ impl Records {
                     survey.invalid(self.hint.kind.as_deref(), &self.place);
                 }
                 if self.layout.is_some() {
-                    // The line was counted when it seemed to be a record.
+                    // `LineValidator` has counted the line as a record.
                     *outputs.lines -= 1;
                     return outputs.rejects.add(Reject {
                         source: &self.place.source,
@@ -249,7 +249,7 @@ impl Records {
             }
             output.write_record(&FileLine { file, source })?;
         }
-        // A reader that waits for the files must learn of them now.
+        // A program that waits for the files must get these lines now.
         Ok(output.flush()?)
     }
 
@@ -264,7 +264,7 @@ impl Records {
 }
 
 impl Filed {
-    /// The partition of a record: its own fields have priority over its path.
+    /// The type and the hour of a record. Those in the record have priority over those in its path.
     fn settle<'l>(
         &mut self,
         told: RecordKey<'l>,

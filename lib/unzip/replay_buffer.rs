@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::format::zip::ArchiveError;
 use crate::unzip::error::MemberError;
 
-/// A part with this many marks is passed on, even if it has few bytes.
+/// The most marks in a part. A part with this many marks is passed on, even if it has few bytes.
 const MARKS: usize = 1024;
 
 /// Some of the calls that a job makes on its sink. The writer repeats these calls.
@@ -20,7 +20,7 @@ const MARKS: usize = 1024;
 pub(super) struct ReplayPart {
     block: Option<OutputBlock>,
     marks: Vec<ReplayMark>,
-    /// Whether it is the job's last part. Without a last part the job is not done.
+    /// Whether this is the last part of the job.
     pub(super) is_last: bool,
 }
 
@@ -36,15 +36,15 @@ struct ReplayMark {
 enum ReplayEvent {
     /// The bytes are lines.
     Lines,
-    /// The bytes are lines, and a member begins.
+    /// The bytes are lines. After them, a member begins.
     Begin(String),
-    /// The bytes are lines, and the member ends.
+    /// The bytes are lines. After them, the member ends.
     End(Result<TaskOutcome, MemberError>),
-    /// The bytes are lines, and a byte order mark is skipped.
+    /// The bytes are lines. After them, a byte order mark is skipped.
     SkipBom,
-    /// The bytes are a part of a line that is refused.
+    /// The bytes are a part of a refused line, but not its last part.
     Raw,
-    /// The bytes are the last part of a line that is refused.
+    /// The bytes are the last part of a refused line.
     RejectedLine {
         number: u64,
         offset: u64,
@@ -54,7 +54,8 @@ enum ReplayEvent {
 }
 
 impl ReplayPart {
-    /// Repeats the calls on the writer, in the same order. `raw` collects a refused line.
+    /// Repeats the job's calls on `writer`, in the same order. `raw` collects the parts of a
+    /// refused line.
     pub(super) fn replay(
         self,
         writer: &mut Writer<'_>,
@@ -116,8 +117,8 @@ pub(super) struct ReplayBuffer<'a> {
 }
 
 impl<'a> ReplayBuffer<'a> {
-    /// A buffer for the output of the job `turn`. The parts go to `writer`, as long as the output
-    /// is `wanted`.
+    /// A buffer for the output of the job `turn`. Its parts are sent to `writer`. When `wanted` is
+    /// gone, nobody needs the output any more.
     pub(super) fn new(
         turn: u64,
         blocks: &'a Arc<Blocks>,
@@ -137,7 +138,7 @@ impl<'a> ReplayBuffer<'a> {
 
     /// Ends the job.
     pub(super) fn finish(mut self) {
-        // If the writer does not take the part, it does not need the output any more.
+        // If the writer does not receive the last part, it does not need the output any more.
         let _ = self.send(true);
     }
 
@@ -149,7 +150,7 @@ impl<'a> ReplayBuffer<'a> {
         });
     }
 
-    /// Copies as much of `bytes` as fits, and returns the number of bytes.
+    /// Copies as much of `bytes` as fits into the block, and returns the number of copied bytes.
     fn fill(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.send_if_full()?;
         let lend = || self.blocks.lend(self.turn);
@@ -230,7 +231,7 @@ impl MemberSink for ReplayBuffer<'_> {
         self.send_if_full()?;
         match goes_on {
             true => Ok(()),
-            // The mark tells the writer the reason.
+            // The writer finds the reason in the mark.
             false => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
         }
     }

@@ -17,11 +17,11 @@ pub(super) enum TaskOutcome {
 
 /// Receives the output of members, one after the other, in whole lines.
 pub(super) trait MemberSink: Write {
-    /// The counts to which the member is added.
+    /// The counts to which the counts of the member are added.
     fn counts(&mut self) -> &mut UnzipCounts;
 
     /// An error if the output is not needed any more. A job that writes nothing for a long time
-    /// must check this sometimes.
+    /// must call this now and then.
     fn go_on(&mut self) -> io::Result<()>;
 
     /// Starts a member.
@@ -30,10 +30,10 @@ pub(super) trait MemberSink: Write {
     /// Skips a byte order mark before a line.
     fn skip_bom(&mut self);
 
-    /// Refuses a line of the member.
+    /// Takes a refused line of the member.
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()>;
 
-    /// Ends the member. Returns an error only if it ends the archive or the run, too.
+    /// Ends the member. Returns an error only if the archive or the run must end.
     fn end(&mut self, done: Result<TaskOutcome, MemberError>) -> Result<(), MemberError>;
 }
 

@@ -1,4 +1,5 @@
-//! Reads the lines of stdin that name ZIPs, and some lines ahead if they are available at once.
+//! Reads the lines of stdin, which name ZIPs. Some lines are read ahead, if they are there without
+//! waiting.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -17,7 +18,8 @@ const AHEAD: usize = 16;
 /// A line of stdin.
 pub(super) enum StdinLine {
     Blank,
-    /// The line names a ZIP. The place is an error if `path` is neither a path nor an address.
+    /// The line names a ZIP. The place is an error if the field `path` is neither a path nor an
+    /// address.
     Zip(anyhow::Result<FileOrObject>, ZipLine),
     /// The line is about an export without a ZIP.
     WithoutZip(ZipLine),

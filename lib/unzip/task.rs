@@ -12,7 +12,7 @@ use crate::unzip::line_validator::{LineValidator, prefix};
 pub(super) struct Task {
     pub(super) name: String,
     pub(super) work: Result<Work, ArchiveError>,
-    /// The number of members before this one that --member left out.
+    /// The number of members that --member left out between the previous task and this one.
     pub(super) skipped: u64,
 }
 
@@ -25,12 +25,12 @@ pub(super) enum Work {
 }
 
 impl Task {
-    /// The number of bytes after unpacking.
+    /// The number of bytes of the member after unpacking; 0 if it is not unpacked.
     pub(super) fn size(&self) -> u64 {
         self.data().map_or(0, MemberData::size)
     }
 
-    /// The number of bytes in the ZIP.
+    /// The number of bytes of the member in the ZIP; 0 if it is not unpacked.
     pub(super) fn compressed_size(&self) -> u64 {
         self.data().map_or(0, MemberData::compressed_size)
     }
@@ -42,7 +42,7 @@ impl Task {
         }
     }
 
-    /// Does the work. An error ends the archive, or the whole run.
+    /// Does the work. An error of this function ends the archive, or the whole run.
     pub(super) fn run(
         self,
         selection: &MemberArgs,
@@ -55,7 +55,7 @@ impl Task {
         sink.counts().skipped += self.skipped;
         let done = match (self.work, &selection.wav_dir) {
             (Ok(Work::Lines(data)), _) => {
-                // If the fields of records are read, records are wrapped later.
+                // If the fields of records are read, `Records` wraps the records.
                 let wrap = selection.with_source && !selection.looks_inside();
                 let prefix = wrap.then(|| prefix(source, &self.name));
                 sink.begin(self.name);

@@ -13,7 +13,7 @@ use crate::unzip::zip_line::ZipLine;
 /// A ZIP that is being unpacked.
 #[derive(Debug)]
 pub(super) struct Zip {
-    /// Its name in messages.
+    /// The name of the ZIP in messages.
     pub(super) source: Arc<str>,
     pub(super) bytes: Arc<dyn ZipBytes>,
     /// The line of stdin that names the ZIP.
@@ -28,8 +28,8 @@ pub(super) struct Walked {
     pub(super) result: Result<(), MemberError>,
 }
 
-/// Makes a task of each member that the flags select, in the order of the directory. An error of
-/// `each` ends the walk.
+/// Makes a task of each member that the flags select, in the order of the ZIP's directory, and
+/// calls `each` with it. An error of `each` ends the walk.
 pub(super) fn walk(
     bytes: &Arc<dyn ZipBytes>,
     selection: &MemberArgs,

@@ -36,7 +36,7 @@ pub(super) struct Written<'a> {
     member: &'a str,
 }
 
-/// Writes a recording to a temporary file in `directory`, until `go_on` returns an error.
+/// Writes a recording to a temporary file in `directory`. Stops if `go_on` returns an error.
 pub(super) fn unpack(
     directory: &Path,
     member: &str,
@@ -66,8 +66,8 @@ pub(super) fn unpack(
     })
 }
 
-/// Gives the recording its name, before the line about it is printed. Call this in the order of the
-/// members: if two recordings have the same name, the first one gets it.
+/// Gives the recording its final name. Call this before the line about the recording is printed,
+/// and in the order of the members: if two recordings have the same name, the first one gets it.
 pub(super) fn keep<'a>(
     unpacked: Unpacked,
     directory: &Path,

@@ -1,4 +1,4 @@
-//! Writes, refuses and counts the output of the members, in their order.
+//! Writes and counts the output of the members, in their order, and rejects bad lines.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -30,9 +30,9 @@ pub(super) struct Writer<'a> {
     unmatched: Vec<Pattern>,
     source: Arc<str>,
     member: String,
-    /// Reads the records, if a flag needs it.
+    /// Reads the fields of records; `None` if no flag needs them.
     records: Option<Records>,
-    /// Whether everything in the ZIP so far is good.
+    /// Whether no error in the ZIP has been found so far.
     is_good: bool,
     /// The counts at the start of the ZIP.
     before: UnzipCounts,
@@ -59,7 +59,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Continues with the ZIP called `source`, or starts it if it is not the previous one.
+    /// Continues with the ZIP `source`. If the previous call named another ZIP, starts this one.
     pub(super) fn enter(&mut self, source: &Arc<str>) {
         if !Arc::ptr_eq(&self.source, source) {
             self.source = Arc::clone(source);
@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends a ZIP. Its errors do not stop other ZIPs.
+    /// Ends a ZIP. An error in a ZIP does not stop the other ZIPs.
     pub(super) fn leave(
         &mut self,
         result: Result<(), MemberError>,
@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Prints the line at the end of a ZIP, if all of the ZIP was read.
+    /// Prints the line about a ZIP that follows its records, if all of the ZIP was read.
     fn say_end(&mut self, line: Option<&ZipLine>) -> anyhow::Result<()> {
         let is_all = self.is_good
             && self.selection.member.is_empty()

@@ -5,11 +5,11 @@ use serde_json::value::RawValue;
 
 use crate::json::lines::explain;
 
-/// The fields that are read from a line of `export-fetch`. They are written again to name the
-/// export.
+/// The fields of a line of `export-fetch` that are used. All but `path` are printed again, to name
+/// the export.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ZipLine {
-    /// `None` for an export that has no ZIP, or does not have it yet.
+    /// `None` if the export has no ZIP, or no ZIP yet.
     #[serde(skip_serializing)]
     pub(super) path: Option<String>,
     group: Option<Box<RawValue>>,
@@ -32,7 +32,7 @@ pub(super) struct EndLine<'a> {
 }
 
 impl ZipLine {
-    /// Parses a line. The error is a text; it says that the line names no ZIP and no export.
+    /// Parses a line. The error is a text; it says that the line names neither a ZIP nor an export.
     pub(super) fn parse(line: &[u8]) -> Result<ZipLine, String> {
         let wrong =
             |why: &str| format!("neither a ZIP nor a JSON line with the path of a ZIP: {why}");
@@ -49,7 +49,7 @@ impl ZipLine {
         self.export_id.is_some() && self.pages.is_some()
     }
 
-    /// Whether the line is about an export that has no ZIP, and will have none.
+    /// Whether the line is about an export that has no ZIP and will never have one.
     pub(super) fn is_empty(&self) -> bool {
         self.path.is_none() && self.pages.as_ref().is_some_and(|pages| pages.get() == "0")
     }

@@ -137,7 +137,7 @@ impl VoicegainApi {
         self.wire
     }
 
-    /// The name of a request for a page in messages.
+    /// The name of a page request in errors and logs: `GET` and the address.
     fn what(&self) -> String {
         format!("GET {}", http::show(self.scope.url()))
     }
@@ -147,8 +147,7 @@ impl VoicegainApi {
         self.retry().tries(&self.what())
     }
 
-    /// Opens a page, with as many attempts as `tries` allows. An error sets the exit status of the
-    /// program.
+    /// Opens a page. `tries` limits the attempts, except those that request a smaller page.
     pub(super) fn open(
         &self,
         tries: &mut Tries<'_>,
@@ -165,8 +164,8 @@ impl VoicegainApi {
         Ok(Page { reader, size })
     }
 
-    /// A reply of status 2xx for a page of at most `most` calls, and the number of calls that were
-    /// requested.
+    /// Requests a page of at most `most` calls. Returns a reply with status 2xx, and the number of
+    /// calls that were requested.
     pub(super) fn reply(
         &self,
         tries: &mut Tries<'_>,
@@ -241,8 +240,8 @@ impl VoicegainApi {
         }
     }
 
-    /// Counts a complete page: it had `count` calls, `size` were requested. After several full
-    /// pages, larger pages are requested again.
+    /// Counts a complete page with `count` calls, when `size` calls were requested. After several
+    /// full pages, larger pages are requested again.
     pub(super) fn grow(&self, count: u64, size: u64) {
         if size == self.most || count < size {
             return;

@@ -1,15 +1,16 @@
 //! The fields of a call that the export reads: its id, whether it is finished, when it began, and
 //! where its recordings are. Everything else is passed on unchanged.
 //!
-//! Field names and phases are those of the vendor's public API description. The set of fields more
-//! than doubled in two years, so unknown fields are not errors. A field of another type is an error
-//! only if it is the id.
+//! A phase (`progressPhase`) says how far the service has processed a call. Field names and phases
+//! are those of the vendor's public API description. The set of fields more than doubled in two
+//! years, so unknown fields are not errors. An id that is not a whole number is an error; all other
+//! fields may have any type.
 
 use crate::error;
 use crate::json::fields::{self, Fields, Finds, Slot};
 use crate::time::Timestamp;
 
-/// Phases after which the vendor's `consecutive=true` continues with the next call.
+/// Phases of a finished call: with `consecutive=true`, the service continues with the next call.
 const FINAL: [&str; 2] = ["DONE", "ERROR"];
 
 /// Phases in which the service still works on a call. A call in another phase that is not final

@@ -1,7 +1,7 @@
 //! The columns of the vendor's CSV, in the order of its article "Exporting call data from Speech
 //! Analytics App". Each column has a place in the JSON; three names differ. The vendor documents
-//! how to join `tags` (`|`) and `markers` (`time,type,note|…`). The other lists are written
-//! in the same way; values that are neither text nor number are JSON.
+//! how to join `tags` (`|`) and `markers` (`time,type,note|…`). All other lists are joined with
+//! `|`, too; a value that is neither text nor number is JSON.
 
 use serde_json::value::RawValue;
 
@@ -28,11 +28,11 @@ pub(super) enum ColumnKind {
 /// A column of the CSV.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CsvColumn {
-    /// Its name in the header.
+    /// The name of the column in the header.
     pub(super) name: &'static str,
-    /// The object in the JSON that has the field, if there is one, and the name of the field.
+    /// The object that has the field (`None`: the call itself), and the name of the field.
     json: (Option<&'static str>, &'static str),
-    /// The kind of its cells.
+    /// The kind of the column's cells.
     pub(super) kind: ColumnKind,
 }
 

@@ -53,8 +53,8 @@ pub struct Dates {
     zone: Zone,
     /// Whether times are not read, because no flag says how.
     is_ignored: bool,
-    /// The last time that was read: the start of a call is read twice, for the export and for the
-    /// output.
+    /// The text that was read last, and its time. The start of a call is read twice: for the export
+    /// and for the output.
     last: RefCell<(String, Timestamp)>,
 }
 
@@ -80,7 +80,7 @@ impl Dates {
         self.is_ignored
     }
 
-    /// Whether the order is not known yet.
+    /// Whether the order of day, month and year must still be found.
     pub(super) fn is_open(&self) -> bool {
         self.order.get().is_none() && !self.is_ignored
     }
@@ -91,7 +91,7 @@ impl Dates {
         Ok(())
     }
 
-    /// Reads a time. A time in RFC 3339 does not depend on the order.
+    /// Reads a time. A time in RFC 3339 needs no order of day and month.
     pub(super) fn read(&self, text: &str) -> anyhow::Result<Timestamp> {
         let mut last = self.last.borrow_mut();
         if last.0 != text || text.is_empty() {
@@ -121,7 +121,7 @@ impl Dates {
     }
 }
 
-/// Dates that show their order.
+/// Times whose dates show the order of day, month and year.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     day_first: Option<String>,
@@ -130,7 +130,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Adds a time, if its date shows the order.
+    /// Keeps a time if its date shows the order of day, month and year.
     pub(super) fn add(&mut self, text: &str) {
         let found = match date_parts(text) {
             Some((1000.., _, _)) => &mut self.year_first,

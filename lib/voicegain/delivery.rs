@@ -28,7 +28,7 @@ pub(super) struct CallDelivery<'a> {
 }
 
 impl<'a> CallDelivery<'a> {
-    /// With `remembers`, exported calls are noted, to find later changes.
+    /// If `remembers` is true, exported calls are noted, so that later changes are found.
     pub(super) fn new(
         writer: CallWriter<'a>,
         state: Option<State>,
@@ -55,8 +55,8 @@ impl<'a> CallDelivery<'a> {
         })
     }
 
-    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. An error names the
-    /// call; nothing of the call is written then.
+    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. Writes nothing. An
+    /// error names the call.
     pub(super) fn check(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
         let place = |e: anyhow::Error| e.context(format!("call {}", call.id));
         match (&self.progress.context, &call.context) {
@@ -96,7 +96,7 @@ impl<'a> CallDelivery<'a> {
         }
     }
 
-    /// Waits until the reader has read the calls so far, then saves the state. Does neither while
+    /// Waits until the reader has read the written calls, then saves the state. Does neither while
     /// the calls are in a file without its final name.
     pub(super) fn commit(&mut self) -> anyhow::Result<()> {
         self.line.say(|| {

@@ -1,6 +1,6 @@
-//! Downloads one recording, and gives its file a name only when the recording is complete. The
-//! proof is the declared length, the end of a chunked body, or the sizes in the file. The recording
-//! may be served by another host, which gets no token.
+//! Downloads one recording, and gives its file a name only when the recording is complete. It is
+//! complete if it has its declared length, or its chunked body has ended, or its RIFF header has
+//! the right length. The recording may be served by another host, which gets no token.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::net::retry::Failed;
 use crate::os::files::{self, NamedTempFile};
 
 /// A request for a recording counts as this many requests, as the vendor's article on rate limiting
-/// says. Its release notes once said 1.
+/// says. The vendor's release notes once said 1.
 const UNITS: usize = 10;
 
 /// Media types and the extensions of their files.
@@ -65,8 +65,8 @@ pub(super) enum RecordingDownload {
     },
 }
 
-/// Downloads `url` to the file `stem` in `dir`, with an extension for its type. An error concerns
-/// all recordings.
+/// Downloads `url` to the file `stem` in `dir`, with an extension for its type. Fails only if all
+/// recordings would fail, for example with HTTP 401 or a full disk.
 pub(super) fn download(
     api: &VoicegainApi,
     url: Url,
@@ -94,8 +94,8 @@ pub(super) fn download(
             }
             Ok(RequestStep::Ended(ended)) => return Ok(ended),
             Ok(RequestStep::Again(again)) => again,
-            // The service redirects to an address that cannot be requested. This may be so for only
-            // one recording.
+            // The service redirects to an address that cannot be requested. Perhaps it does so only
+            // for this recording.
             Err(error) if Status::of(&error) == Status::Refused => return failed(error, true),
             Err(e) => return Err(e),
         };
@@ -122,7 +122,7 @@ enum RequestStep {
 /// The part of a recording that has arrived.
 struct PartialRecording {
     file: NamedTempFile,
-    /// The path without its extension.
+    /// The path of the final file without the extension.
     stem: PathBuf,
     /// The version of the file, as the service names it.
     version: Option<String>,
@@ -160,7 +160,7 @@ impl PartialRecording {
         let length = self.file.as_file().metadata();
         let have = length.with_context(|| self.place())?.len();
         let mut headers = Vec::new();
-        // Without a version, the rest may belong to another recording.
+        // Without the version of the file, the rest could be that of another recording.
         if let (Some(version), 1..) = (&self.version, have) {
             headers.push(("range".to_owned(), format!("bytes={have}-")));
             headers.push(("if-range".to_owned(), version.clone()));
@@ -187,7 +187,7 @@ impl PartialRecording {
         self.receive(&mut reply)
     }
 
-    /// Whether the part in a reply begins where ours ends, and has the same version.
+    /// Whether the part in a reply begins at byte `have`. Two known ETags must be equal.
     fn continues(&self, reply: &Reply, have: u64) -> bool {
         let range = reply.header("content-range").unwrap_or_default();
         let ours = self.version.as_deref().filter(|ours| ours.starts_with('"'));
@@ -227,7 +227,7 @@ impl PartialRecording {
         }
         let why = format!("the reply ends after {bytes} bytes");
         match reply.status {
-            // The rest can still be requested.
+            // The rest of the recording can still be requested.
             206 => Ok(RequestStep::Again(Failed::content(why, Status::TryLater))),
             _ => self.refuse(format!("{why}, and does not declare its length")),
         }
@@ -243,7 +243,7 @@ impl PartialRecording {
     }
 }
 
-/// Handles a status without a recording.
+/// The result for an HTTP status that brings no recording.
 fn ended(what: &str, reply: &mut Reply) -> anyhow::Result<RecordingDownload> {
     let failed = |error| {
         Ok(RecordingDownload::Failed {

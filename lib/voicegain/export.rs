@@ -156,7 +156,7 @@ impl<'a> CallExport<'a> {
         })
     }
 
-    /// Finds the order of the dates in the service's CSV, if no flag sets it.
+    /// Finds the order of day, month and year in the service's CSV, if no flag sets it.
     fn find_date_order(&self) -> anyhow::Result<()> {
         let (api, dates) = (self.api, self.api.dates());
         if api.wire() == WireFormat::Json || !dates.is_open() {

@@ -19,7 +19,7 @@ pub(super) fn list(api: &VoicegainApi, delivery: &mut CallDelivery<'_>) -> anyho
     let mut skipped = 0;
     loop {
         let mut page = api.open(&mut tries, PagePosition::Sorted(skipped), PageUse::Walk)?;
-        // If pages have become smaller, this one may begin before `skipped`.
+        // If pages have become smaller, this page may begin before `skipped`.
         let mut read = skipped / page.size * page.size;
         let broken = loop {
             match page.reader.next_call(api.dates()) {

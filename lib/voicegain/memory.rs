@@ -1,6 +1,6 @@
 //! The exported calls, to find later changes. A file beside the state has a line `id hash time` for
 //! each call, by rising id. Calls that are exported out of order are kept in the state itself,
-//! until the file is written anew with them.
+//! until the file is rewritten with them.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
@@ -76,13 +76,13 @@ pub(super) struct CallMemory {
     log: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
-    /// The files that this generation does not need have been removed.
+    /// The generation at which other files were last removed.
     tidied: u64,
 }
 
 impl CallMemory {
-    /// Opens the file that the state names. If the state names none, creates a new file with
-    /// `begin`; without `begin` the result is `None`.
+    /// Opens the file that the state names. If the state names no file, creates one if `begin` is
+    /// true, and returns `None` if `begin` is false.
     pub(super) fn open(
         state: &Path,
         progress: &CallProgress,
@@ -159,7 +159,7 @@ impl CallMemory {
     pub(super) fn entries(&mut self) -> anyhow::Result<Entries> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
-        // If a call is in the list twice, its last entry is the one that was exported.
+        // If a call is in `late` twice, its last entry is that of the last export.
         late.reverse();
         late.dedup_by_key(|entry| entry.id);
         late.reverse();

@@ -12,7 +12,7 @@ use crate::time::{Timestamp, show_duration};
 /// In a busy account, blocking calls that are younger than this are normal.
 const USUAL: Duration = Duration::from_secs(3600);
 
-/// Counts of a run.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(super) struct CallCounts {
     pub(super) pages: u64,
@@ -25,7 +25,7 @@ pub(super) struct CallCounts {
 }
 
 impl CallCounts {
-    /// Adds a start to the time span of the exported calls.
+    /// Adds the start of a call to the time span of the exported calls.
     pub(super) fn add_time(&mut self, start: Option<Timestamp>) {
         if let Some(start) = start {
             let (first, last) = self.span.unwrap_or((start, start));

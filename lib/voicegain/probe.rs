@@ -1,5 +1,5 @@
 //! Tests whether an account works: the token, a page of calls, the cursor, and the id that finds
-//! the calls of an agent. It exports nothing and stores nothing.
+//! the calls of an agent. The probe exports nothing and stores nothing.
 
 use clap::Args;
 use serde_json::Value;
@@ -54,7 +54,7 @@ struct ProbedCall {
 }
 
 impl<'a> CallProbe<'a> {
-    /// Prepares a probe of the API at `base`. It adds its steps to `report`.
+    /// Prepares a probe of the API at `base`. The probe adds its steps to `report`.
     pub fn new(
         args: &'a CallProbeArgs,
         client: Client,
@@ -265,7 +265,8 @@ impl<'a> CallProbe<'a> {
         Ok(agents.iter().all(of) && found.iter().all(is_asked))
     }
 
-    /// The calls that are found by these ids; `None` if the service refuses them.
+    /// The calls that a filter for these agent ids finds; `None` if the service refuses the
+    /// request.
     fn matches(
         &self,
         agents: &[String],

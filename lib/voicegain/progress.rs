@@ -1,5 +1,5 @@
 //! The content of the state of `vg-consecutive`: its position, the calls that it skipped, and which
-//! parts of the files beside the state count.
+//! part of each file beside the state is valid.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct CallProgress {
     /// The call that blocked the export last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Unfinished>,
-    /// Calls that were skipped because they were not finished, by id.
+    /// The calls that were skipped because they were not finished, sorted by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<Unfinished>,
     /// The exported calls, to find later changes.
@@ -53,9 +53,9 @@ pub struct Unfinished {
 pub struct CallEntry {
     /// The id of the call.
     pub id: u64,
-    /// A hash of its content.
+    /// A hash of the call's content.
     pub hash: String,
-    /// When the call began. If that is not known, when it was exported.
+    /// When the call began, or when it was exported if its start is not known.
     pub time: Timestamp,
 }
 
@@ -63,13 +63,13 @@ pub struct CallEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exported {
-    /// The part of the log that counts.
+    /// The valid part of the log.
     pub mark: SideLogMark,
     /// Exported calls above this id are in the log, unless `from` excludes them.
     pub after: u64,
     /// If set, the log has only calls that began at this time or later.
     pub from: Option<Timestamp>,
-    /// Calls that were exported out of order since the log was last written anew.
+    /// Calls that were exported out of order since the log was last rewritten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<CallEntry>,
 }
@@ -78,14 +78,14 @@ pub struct Exported {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
-    /// The part of the log that counts.
+    /// The valid part of the log.
     pub mark: SideLogMark,
     /// The number of bytes at the start of the log that need not be read again.
     pub done: u64,
 }
 
 impl Unfinished {
-    /// This call. If `known` is the same call, this keeps the time at which it was first seen.
+    /// This call, with the `since` of `known` if `known` is the same call.
     pub(super) fn known_since(self, known: Option<&Unfinished>) -> Unfinished {
         let same = known.filter(|known| known.call_id == self.call_id);
         Unfinished {

@@ -164,7 +164,7 @@ pub struct CallScope {
 /// The calls of a page, and their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PagePosition {
-    /// Finished calls with ids above this, ascending, up to the first unfinished one.
+    /// Finished calls with ids above this id, ascending, up to the first unfinished one.
     After(u64),
     /// All calls by descending id, without the first N.
     Newest(u64),
@@ -204,7 +204,7 @@ impl CallScope {
         })
     }
 
-    /// The address without a query, for messages.
+    /// The address without a query, for errors and logs.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }

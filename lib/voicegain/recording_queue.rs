@@ -1,4 +1,4 @@
-//! The queue of recordings to fetch, in a file beside the state that survives a kill. Each
+//! The queue of recordings to fetch: a file beside the state. The queue survives a kill. Each
 //! recording has a line `CALL ID`. A recording that failed has a line `CALL ID ATTEMPTS NOT_BEFORE`
 //! at the back of the queue.
 
@@ -15,10 +15,11 @@ use crate::time::Timestamp;
 
 const NAME: &str = "audio";
 
-/// A file that still has recordings to fetch is rewritten only if more bytes than this are done.
+/// A file that still has recordings to fetch is rewritten only if its done recordings take more
+/// bytes than this.
 const SMALL: u64 = 64 * 1024;
 
-/// The pause after the second failure. After the first, the next run may try again at once.
+/// The pause after the second failure. After the first failure, the next run may try again at once.
 const PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
@@ -27,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 pub(super) struct QueuedRecording {
     pub(super) call: u64,
     pub(super) id: String,
-    /// How often it has failed.
+    /// How often the recording has failed.
     pub(super) attempts: u32,
     /// When to try again.
     pub(super) not_before: Timestamp,
@@ -90,8 +91,8 @@ impl QueuedRecording {
     }
 }
 
-/// Whether an id can be part of a path. Ids of data are UUIDs; other texts of up to 64 letters,
-/// digits and hyphens are accepted, too.
+/// Whether the id of a recording can be part of a path. The vendor's ids are UUIDs; other texts of
+/// up to 64 letters, digits and hyphens are accepted, too.
 pub(super) fn is_plain(id: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     !id.is_empty() && id.len() <= 64 && id.bytes().all(is_fine)
@@ -102,14 +103,14 @@ pub(super) fn is_plain(id: &str) -> bool {
 pub(super) struct RecordingQueue {
     log: SideLog,
     queue: Queue,
-    /// The end of the recording that [`RecordingQueue::first`] returned, in bytes.
+    /// Where the recording that [`RecordingQueue::first`] returned ends in the file, in bytes.
     first_ends: u64,
     state: PathBuf,
 }
 
 impl RecordingQueue {
-    /// Opens the queue that `state` names. If most of its file is done, the file is rewritten;
-    /// otherwise it would grow forever.
+    /// Opens the queue that `state` names. If done recordings take most of the file, it is
+    /// rewritten without them, so that it does not grow forever.
     pub(super) fn open(state: &Path, queue: Option<Queue>) -> anyhow::Result<RecordingQueue> {
         let queue = queue.unwrap_or_default();
         SideLog::remove_others(state, NAME, &[queue.mark.generation])
@@ -163,7 +164,8 @@ impl RecordingQueue {
         self.queue.mark.bytes
     }
 
-    /// The first recording, if it lies before `end`. It stays in the queue.
+    /// The first recording, if it begins before byte `end` of the file. The recording stays in the
+    /// queue.
     pub(super) fn first(&mut self, end: u64) -> anyhow::Result<Option<QueuedRecording>> {
         match self.queue.done < end {
             false => Ok(None),

@@ -4,7 +4,8 @@
 //! A recording leaves the queue only when it is complete or finally refused. It is finally refused
 //! if the token may not read it (403), or if it does not exist any more (404, 410): calls expire
 //! with all their data. After any other failure, the recording goes to the back of the queue, so
-//! that the others are fetched. Its pause becomes longer each time.
+//! that the other recordings are fetched. The pause before the next attempt becomes longer each
+//! time.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,8 @@ use crate::error::Status;
 use crate::net::http::{Url, join_path};
 use crate::os::files;
 
-/// After this number of failures of the service in a row, the rest is left to the next run.
+/// After this number of failures of the service in a row, the remaining recordings are left to the
+/// next run.
 const ILL: u32 = 3;
 
 /// After this many failed attempts, a refusal (403) is final.
@@ -75,7 +77,7 @@ pub struct Recordings {
     bytes: u64,
     /// The exit status that the failures lead to.
     status: Status,
-    /// Recordings that wait for a later run, with the reason if they failed in this one.
+    /// Recordings that wait for a later run, with the reason if they failed in this run.
     left: Vec<(QueuedRecording, Option<String>)>,
 }
 
@@ -167,8 +169,8 @@ impl Recordings {
         self.status = self.status.worse(status);
     }
 
-    /// Fetches the queued recordings that are due, and calls `save` after each. An error
-    /// concerns all recordings.
+    /// Fetches the queued recordings that are due, and calls `save` after each. Fails only if all
+    /// recordings would fail, for example with HTTP 401 or a full disk.
     pub(super) fn fetch(
         &mut self,
         api: &VoicegainApi,
@@ -312,7 +314,7 @@ struct RecordingFailure {
     error: anyhow::Error,
 }
 
-/// The number of calls, and the first ones.
+/// The number of calls, and the ids of the first ones.
 fn named(calls: &[u64]) -> String {
     let mut names: Vec<String> = calls.iter().take(NAMED).map(u64::to_string).collect();
     if calls.len() > NAMED {

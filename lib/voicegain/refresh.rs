@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A call that is read again, compared with what was exported.
+/// How a call that is read again differs from the exported call.
 enum RereadCall {
     Same(CallEntry),
     Changed(CallEntry),
@@ -32,8 +32,7 @@ enum RereadCall {
     Unfinished,
 }
 
-/// Reads the last `days` again and exports the calls that changed, and those that came
-/// late.
+/// Reads the calls of the last `days` days again, and exports those that changed or came late.
 pub(super) fn refresh(
     api: &VoicegainApi,
     delivery: &mut CallDelivery<'_>,
@@ -106,7 +105,7 @@ pub(super) fn refresh(
     delivery.commit()
 }
 
-/// The exported calls, read in their order, and the new file that replaces theirs.
+/// The exported calls, read by rising id, and the file that replaces the old one.
 struct KnownCalls {
     entries: Entries,
     next: SideLog,

@@ -1,4 +1,4 @@
-//! Reads pages of calls in another order than the walk: by descending id, or the calls of a period.
+//! Reads pages of calls outside of the walk: the newest calls, or the calls of a period.
 
 use super::api::{ReplyBody, VoicegainApi};
 use super::call::Call;
@@ -7,8 +7,8 @@ use super::wire::{JsonPage, PageError, WireFormat};
 use crate::net::retry::Tries;
 
 /// Requests page after page until one is empty. A call that moves from one page to another may be
-/// returned twice or not at all. So may the calls of a page that was cut off and is requested
-/// again.
+/// returned twice or not at all. The same is true for the calls of a page that was cut off, because
+/// it is requested again.
 #[derive(Debug)]
 pub(super) struct CallScan<'a, P> {
     api: &'a VoicegainApi,
@@ -39,8 +39,8 @@ pub(super) enum ScanStep {
 }
 
 impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
-    /// Starts a scan. `place` returns the position after a number of calls. The first page has at
-    /// most `glance` calls.
+    /// Starts a scan. `place` turns a number of calls to skip into a position. The first page has
+    /// at most `glance` calls.
     pub(super) fn new(api: &'a VoicegainApi, place: P, glance: u64) -> CallScan<'a, P> {
         CallScan {
             tries: api.tries(),
@@ -95,7 +95,7 @@ impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
         };
         let at = self.skipped / page.size * page.size;
         if at == 0 {
-            // The service may return fewer calls than requested: this is then the size of its
+            // If the service returned fewer calls than requested, that number is the size of its
             // pages.
             self.most = match page.count < page.size {
                 true => page.count,

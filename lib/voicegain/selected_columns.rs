@@ -15,8 +15,8 @@ pub struct SelectedColumns {
 }
 
 impl SelectedColumns {
-    /// The fields in lists such as `callId,agent=agent.name`; `None` if there are none. Status 2 if
-    /// a field is not a path, or if two fields have the same name.
+    /// The fields in lists such as `callId,agent=agent.name`; `None` if there are no fields. Status
+    /// 2 if a field is not a path, or if two fields have the same name.
     pub fn new(lists: &[String]) -> anyhow::Result<Option<SelectedColumns>> {
         let mut fields = Fields::default();
         let columns = SelectedField::all(lists, &mut fields).map_err(error::usage)?;

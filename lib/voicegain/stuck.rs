@@ -1,4 +1,4 @@
-//! Finds out why there are no more calls: all are exported, or an unfinished call blocks those
+//! Finds out why there are no more calls: all are exported, or an unfinished call blocks the calls
 //! after it. The service answers with an empty page in both cases.
 //!
 //! The newest calls are read by descending id, down to the last exported call. The lowest of them
@@ -15,13 +15,13 @@ use super::query::PagePosition;
 use super::scan::{CallScan, ScanStep};
 use crate::time::Timestamp;
 
-/// The most unfinished calls that are remembered: those with the lowest ids.
+/// The most unfinished calls that are remembered: the calls with the lowest ids.
 const KEPT: usize = 1000;
 
 /// The most pages that are read if the service does not sort by id.
 const PAGES: u32 = 100;
 
-/// The size of the first page. Usually there are only a few newer calls, or none.
+/// The most calls in the first page. Usually only a few calls are newer than the cursor, or none.
 const GLANCE: u64 = 25;
 
 /// Why there is no next call.
@@ -29,7 +29,7 @@ const GLANCE: u64 = 25;
 pub(super) enum WalkEnd {
     /// All calls are exported.
     CaughtUp,
-    /// This call is not finished, and blocks those after it.
+    /// This call is not finished, and blocks the calls after it.
     Blocked(Unfinished),
     /// A call has finished since the last request.
     Moving,
@@ -37,7 +37,7 @@ pub(super) enum WalkEnd {
     Unclear(&'static str),
 }
 
-/// Finds the reason, and remembers the unfinished calls that it saw.
+/// Finds out why there is no next call, and remembers the unfinished calls that it read.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
     unfinished: BTreeMap<u64, Unfinished>,
@@ -58,7 +58,8 @@ pub(super) fn unfinished(call: &Call, now: Timestamp) -> Unfinished {
 }
 
 impl Stuck {
-    /// Why the walk found no call above `cursor`. `known` is the call that blocked it before.
+    /// Why the walk found no call above `cursor`. `known` is the call that blocked the walk last
+    /// time.
     pub(super) fn why(
         &mut self,
         api: &VoicegainApi,
@@ -129,8 +130,8 @@ impl Stuck {
     }
 }
 
-/// The state of the call that blocked last time, looked up by its start time; `None` if it is not
-/// found.
+/// Whether the call that blocked last time still blocks. Looks the call up by its start time;
+/// `None` if the call is not found.
 fn look_again(api: &VoicegainApi, known: &Unfinished) -> anyhow::Result<Option<WalkEnd>> {
     let Some(start) = known.start else {
         return Ok(None);

@@ -27,7 +27,7 @@ pub(super) enum RawCall<'a> {
 /// Reads the calls of one page.
 #[derive(Debug)]
 pub(super) struct CsvPage<R> {
-    /// The body; `None` once the header has been read.
+    /// The body; `None` after the header has been read.
     body: Option<R>,
     table: Option<(Rows<R>, Header)>,
     is_delimited: bool,
@@ -35,8 +35,8 @@ pub(super) struct CsvPage<R> {
 }
 
 impl<R: Read> CsvPage<R> {
-    /// Reads the calls in `body`. `is_delimited` says whether the reply declares its end. If it
-    /// does not, a row that was cut off in its last cell looks complete.
+    /// Reads the calls in `body`. `is_delimited` says whether the reply declares its end. Without a
+    /// declared end, a row that was cut off in its last cell looks complete.
     pub(super) fn new(body: R, is_delimited: bool) -> CsvPage<R> {
         CsvPage {
             body: Some(body),
@@ -106,12 +106,12 @@ pub(super) fn read_times(
 /// The columns of a page of CSV, and the kinds of their cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The names as they were sent.
+    /// The names of the columns as they were sent.
     pub(super) names: Vec<String>,
     /// The line of the header, unchanged.
     pub(super) raw: Vec<u8>,
     kinds: Vec<ColumnKind>,
-    /// `"name":`, ready for a JSON object.
+    /// The name of each column as `"name":`, for a JSON object.
     keys: Vec<String>,
     id: usize,
     phase: Option<usize>,
@@ -188,7 +188,7 @@ impl Header {
         Ok(())
     }
 
-    /// The cells of a row for another table, with times in RFC 3339.
+    /// The cells of a row, with times in RFC 3339.
     pub(super) fn cells(&self, row: Row<'_>, dates: &Dates) -> anyhow::Result<Vec<String>> {
         row.cells()
             .zip(&self.kinds)

@@ -101,8 +101,8 @@ pub(super) fn walk(
     }
 }
 
-/// Delivers the calls of a page, and sets `cursor` to the id of each. An error concerns the output,
-/// or the order of the calls; nothing since the last commit counts then.
+/// Delivers the calls of a page, and sets `cursor` to the id of each. Fails if the output fails, or
+/// if the ids do not rise; the state then stays before this page.
 fn deliver(
     api: &VoicegainApi,
     delivery: &mut CallDelivery<'_>,

@@ -20,7 +20,7 @@ pub enum WireFormat {
     Csv,
 }
 
-/// Why a page ended early. The calls before its end are valid.
+/// Why a page ended early. The calls that were read from it are valid.
 #[derive(Debug)]
 pub(super) enum PageError {
     /// A temporary failure.
@@ -30,8 +30,8 @@ pub(super) enum PageError {
 }
 
 impl PageError {
-    /// The error for a reply that is not `what`. HTML or an empty reply comes from a proxy or a
-    /// maintenance window, so it is temporary.
+    /// The error for a reply whose format is not `what`. HTML or an empty reply comes from a proxy
+    /// or a maintenance window, so the exit status is 75.
     pub(super) fn other(what: &str, head: &str) -> PageError {
         let failed = match head.trim_start().bytes().next() {
             Some(b'<') => Failed::content("an HTML page instead of calls", Status::TryLater),
@@ -63,7 +63,7 @@ impl From<anyhow::Error> for PageError {
     }
 }
 
-/// Names the call of the page that an error concerns. `last` is the id of the call before it.
+/// Names the call that an error concerns. `last` is the id of the call before it on the page.
 pub(super) fn place(last: Option<u64>) -> String {
     match last {
         None => "the first call of the reply".to_owned(),
@@ -120,7 +120,7 @@ impl<R: Read> JsonPage<R> {
         self.line.clear();
         match json.contains(['\n', '\r']) {
             false => self.line.push_str(json),
-            // These line ends are white space between tokens: a line end in a string is escaped.
+            // Each line break is white space between tokens: a line break in a string is escaped.
             true => self
                 .line
                 .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r'))),

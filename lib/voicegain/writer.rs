@@ -31,12 +31,12 @@ pub struct CallWriter<'o> {
     is_raw: bool,
     /// The selected fields; `None` for the whole call.
     selected: Option<SelectedColumns>,
-    /// The header of the table, once it is known.
+    /// The header of the table; `None` until it is written.
     header: Option<Vec<String>>,
-    /// The service's header, and for each column of the table its place in the service's rows.
+    /// The service's header, and for each column of the table its index in the service's rows.
     order: Option<(Header, Vec<Option<usize>>)>,
     rows: RowWriter,
-    /// The text that is written next.
+    /// The text of the call that is written next.
     text: Vec<u8>,
     /// The number of written calls.
     pub(super) count: u64,
@@ -45,8 +45,8 @@ pub struct CallWriter<'o> {
 impl<'o> CallWriter<'o> {
     /// With `has_state`, a commit waits until the reader has read the calls.
     pub fn new(output: &'o mut Output, has_state: bool, format: CallFormat) -> CallWriter<'o> {
-        // A stop does not end the wait for the reader: calls that it reads between the signal and
-        // the exit need not be exported again.
+        // A signal does not end the wait for the reader: the calls that the reader still reads are
+        // saved as exported.
         CallWriter {
             commit: Commit::new(output, &Stop::default(), has_state),
             format,
@@ -144,9 +144,8 @@ impl<'o> CallWriter<'o> {
         Ok(())
     }
 
-    /// Waits until the calls so far are read or on disk, then calls `note`. Without a state, it
-    /// flushes them instead of waiting. Does nothing while they are in a file that gets its name
-    /// only in `finish`.
+    /// Waits until the written calls are read or on disk (without a state, only flushes them), then
+    /// calls `note`. Does nothing while the calls are in a file that gets its name in `finish`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
@@ -154,7 +153,8 @@ impl<'o> CallWriter<'o> {
         self.commit.commit(note).map(|_| ())
     }
 
-    /// Ends the output, then calls `note`. A table without a row gets its header.
+    /// Ends the output, then calls `note`. A table without rows gets its header first, unless rows
+    /// are raw.
     pub(super) fn finish(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
@@ -170,8 +170,8 @@ impl<'o> CallWriter<'o> {
         self.commit.finish(note)
     }
 
-    /// The place of each column of the table in a row of the service. The table has the documented
-    /// columns, then the others that the service sends.
+    /// For each column of the table, its index in the service's rows; `None` if the service does
+    /// not send it. The table has the documented columns, then the service's other columns.
     fn order_of(&mut self, header: &Header) -> anyhow::Result<Vec<Option<usize>>> {
         if let Some((known, order)) = &self.order
             && known == header

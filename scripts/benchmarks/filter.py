@@ -21,7 +21,8 @@ OUTSIDE = {
     "a few fields": '[.kvps[]? | select(.key == "token")] | length > 4',
     "the whole record": "[paths] | length > 190",
 }
-# Expressions that compute a value from a field. They are compared with jq's own library.
+# Expressions that compute a value from a field. Their times are compared with the times of jq's
+# library.
 COMPUTED = {
     "a regular expression over a text": r'.origin_uri | test("^\\+1(555|444)\\d+7$")',
     "todate": '(.time / 1000 | todate) >= "2026-11-01T12:00:00Z"',
@@ -50,7 +51,7 @@ def measure(rounds, mib):
     })
     speed = manifest["bytes"] / 1e6
     table.at_least("strict, 1 thread: jq's time over ours", slow.ratio("jq", "strict"), 10, f"{speed / slow.time('strict'):.0f} MB/s")
-    # This jq is newer than that of most systems, but its build is slower: one run is enough.
+    # The jq in this library is newer than the jq of most systems. It is slow, so it runs only once.
     library = Turns(1, {"jq": f"{hosted} jq {quoted} {path}", "strict": f"{strict} < {path} > /dev/null"})
     table.line("strict, 1 thread: time of the jq library from PyPI over ours", library.ratio("jq", "strict"), "×", None)
     table.at_least("strict, 1 thread: jaq's time over ours", slow.ratio("jaq", "strict"), 7.5)

@@ -83,8 +83,8 @@ def measure(rounds, _mib):
     subprocess.run([python, "-m", "pip", "install", "--quiet", "orjson==3.13.0"], check=False)
     end, start = "2026-11-20T00:00:00", "2024-12-01T00:00:00"
     rows = SERIES * DAYS * 24
-    # Python needs minutes for the whole job. A tenth of it, in the same windows, is enough to
-    # compare.
+    # Python needs minutes for the whole job. A tenth of the job, in windows of the same length, is
+    # enough to compare.
     some, part = "2026-09-09T00:00:00", SERIES * 72 * 24
     with tempfile.TemporaryDirectory() as directory:
         pathlib.Path(directory, "peer.py").write_text(PEER)

@@ -44,7 +44,7 @@ struct Push {
     /// HOST:PORT
     host: String,
     path: String,
-    /// Sent as it is; `-` for none.
+    /// The value of the header Authorization, or `-` to send no such header
     authorization: String,
     /// The authority to trust, or `-` for plain HTTP.
     trust: String,
@@ -52,7 +52,7 @@ struct Push {
     connections: u64,
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Pushes a second, over all connections; as fast as possible without.
+    /// Pushes a second, over all connections. Without this option, as many as possible
     #[arg(long)]
     rate: Option<f64>,
 }
@@ -222,9 +222,9 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Records of `scripts/gen-cdr`. They compress less than the records of the vendor's documentation
-/// with identifiers in their empty fields (in brackets): single pushes to 1/1.7 (1/2.4) of their
-/// size, 64 pushes in one frame of zstd --fast=3 to 1/3.3 (1/3.5).
+/// Records of `scripts/gen-cdr`. zstd --fast=3 compresses a single push to 1/1.7 of its size, and 64
+/// pushes in one frame to 1/3.3. The records of the vendor's documentation, with identifiers in
+/// their empty fields, compress better: to 1/2.4 and 1/3.5.
 const RECORDS: &str = include_str!("pushed.ndjson");
 
 /// The number of records in a push.

@@ -153,7 +153,7 @@ def behind(command, place, every=5, seconds=20):
     admin, port = free_port(), free_port()
     command = [*command, "--admin", f"127.0.0.1:{admin}", "--publish-every", f"{every}s"]
     command[command.index("--listen") + 1] = f"127.0.0.1:{port}"
-    # Wait until the pushes of the runs before are published.
+    # A separate directory, so that the pushes of earlier runs do not count.
     command[command.index("--dir") + 1] = place / "behind"
     worst, done = 0.0, threading.Event()
     with running(command, stdout=subprocess.DEVNULL):

@@ -143,7 +143,8 @@ def tables(rounds, mib):
     table = Table(f"CSV to NDJSON, {size:.0f} MB; ours over HTTP from loopback, with times read; the others from a file")
     for name in commands:
         table.line(f"{name}, MB a second", size / turns.time(name), "", None)
-    # vg-consecutive also needs time for HTTP and for times of calls; the others for files.
+    # vg-consecutive also spends time on HTTP and on reading the times of calls; the other tools
+    # spend time on files.
     table.at_least("DuckDB on one thread, its processor time in shares of ours", 1 / turns.ratio("ours", "duckdb", "cpu"), 2)
     table.at_least("Miller, its processor time in shares of ours", 1 / turns.ratio("ours", "miller", "cpu"), 10)
     os.environ.update(VOICEGAIN_BASE_URL=env["VOICEGAIN_BASE_URL"], VOICEGAIN_TOKEN="x")

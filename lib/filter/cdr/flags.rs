@@ -1,4 +1,4 @@
-//! The command line flags about call detail records.
+//! The flags on the command line that are about call detail records.
 
 use clap::{Args, ValueEnum};
 

@@ -9,7 +9,7 @@ use crate::json::fields::{Fields, Record, Slot};
 /// How a field contains a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The whole field is the value. If it is not empty, the fields after it do not count.
+    /// The whole field is the value. If this field has a value, the fields after it do not count.
     Sure,
     /// The whole field can be the value.
     Whole,
@@ -28,7 +28,7 @@ pub(super) const OCP_GROUP: [(&str, Part); 5] = [
     ("flow.id", Part::LastSegment),
 ];
 
-/// A test whether one of several fields has one of the values.
+/// A test whether at least one of several fields has one of the wanted values.
 #[derive(Debug)]
 pub(super) struct OneOf {
     sources: Vec<(Slot, Part)>,

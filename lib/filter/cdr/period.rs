@@ -10,8 +10,8 @@ use crate::export::window::Window;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::time::{Timestamp, Zone};
 
-/// The range `[from, to)`, unlimited where a flag is missing, and the field that is compared with
-/// it.
+/// The range from `from` to before `to`, and the field that is compared with the range. Without
+/// `from` or `to`, the range has no limit on this side.
 #[derive(Debug)]
 pub(super) struct Period {
     from: Option<Timestamp>,
@@ -69,7 +69,7 @@ impl Period {
         self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time < to)
     }
 
-    /// The time of a record; `None` if it is missing or invalid.
+    /// The time of a record; `None` if the time is missing or invalid.
     pub(super) fn time_of(&self, record: &Record<'_, '_>) -> Option<Timestamp> {
         let start = instant(record.get(self.slot)?)?;
         match self.end {

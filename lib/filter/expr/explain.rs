@@ -1,4 +1,4 @@
-//! Messages about an invalid expression, with the place of the error.
+//! Messages about an invalid expression, with the place of the error in the expression.
 
 use std::borrow::Cow;
 

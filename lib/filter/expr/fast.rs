@@ -1,11 +1,12 @@
 //! Decides expressions that need only a few fields of a record, directly from the line.
 //!
-//! This engine supports the part of jq's language that nearly every filter uses, and only where
-//! it is certain. If it does not support a value, or if jaq would raise an error, the result is
+//! This engine supports the part of jq's language that nearly every filter uses, and only where it
+//! is certain. If it does not support a value, or if jaq would raise an error, the result is
 //! [`Fallback`], and jaq decides the record. So the engine is small, and each error has one text.
 //!
-//! Every term of this engine yields at most one value. Only `empty`, `?`, `select` and functions
-//! such as `strings` make it yield none.
+//! A term of this engine yields one value or none, never several. These yield none: `empty`, and
+//! sometimes `select`, a path with `?`, functions such as `strings`, and terms that contain one of
+//! these.
 
 mod compile;
 mod eval;
@@ -29,14 +30,15 @@ use value::Fallback;
 pub(super) struct Fast(FastTerm);
 
 impl Fast {
-    /// Compiles `term`; `text` is its source.
+    /// Compiles `term`; `text` is the source text of the expression.
     pub(super) fn compile(
         term: &Term<&str>,
         text: &str,
         env: &[(String, String)],
         fields: &mut Fields,
     ) -> Result<Fast, Unsupported> {
-        // An expression that compiles only in part must not add fields.
+        // The first call tests whether all of the expression compiles. If not, no fields must be
+        // added.
         compile::whole(term, text, env, &mut Fields::default())?;
         compile::whole(term, text, env, fields).map(Fast)
     }

@@ -1,12 +1,14 @@
 //! Limits what an expression may use for one record: time, memory and depth of calls.
 //!
 //! jaq computes values in the calling thread and cannot be interrupted from outside. So a watchdog
-//! thread compares the use of the record with the limits. If a limit is exceeded, the next call of
-//! `check` ends the evaluation: the record is bad, and the run continues. Every recursive
-//! definition and every range calls `check`. Some computations never call it, for example the
-//! comparison of values that share their parts a billion times. They would use up the memory or the
-//! stack, and the process would end without a message. So the watchdog ends the process before
-//! that, with status 65 and a message that names the line.
+//! thread measures the time and the memory that a record takes. If a limit is exceeded, the next
+//! call of `check` ends the evaluation: the record is bad, and the run continues. Every recursive
+//! definition and every range calls `check`.
+//!
+//! Some computations never call `check`, for example the comparison of values that share their
+//! parts a billion times. They would use up the memory or the stack, and the process would end
+//! without a message. So at twice the time limit, or at 1.5 times the memory limit, the watchdog
+//! ends the process, with status 65 and a message that names the line.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,13 +26,14 @@ use crate::json::bad_line::BadLine;
 use crate::os::mutex::lock;
 use crate::time::parse_positive_duration;
 
-/// The interval of the watchdog.
+/// How often the watchdog measures.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The bytes of stack that are assumed to be left if the size of the stack is unknown.
+/// If the size of the stack is unknown, this many bytes of it are assumed to be left.
 const UNKNOWN_STACK: usize = 512 * 1024;
 
-/// The largest stack that is used, in bytes. It is enough for several hundred thousand calls.
+/// The most bytes of a stack that calls may use. They are enough for several hundred thousand
+/// calls.
 const DEEPEST: usize = 512 << 20;
 
 /// The smallest stack that is requested, in bytes.
@@ -80,10 +83,11 @@ impl Excess {
     }
 }
 
-/// The place of the current record, for the message of the watchdog.
+/// The place of the current record in the input, for the message of the watchdog.
 #[derive(Debug, Default)]
 pub(super) struct Position {
-    /// The input, the number of lines before the block if known, and the offset of the block.
+    /// The name of the input, the number of lines before the block, if known, and the offset of the
+    /// block in bytes.
     block: Mutex<(Arc<str>, Option<u64>, u64)>,
     line: AtomicU64,
 }
@@ -115,10 +119,11 @@ impl Position {
 struct Shared {
     /// The current record, counted from 1; 0 for none.
     record: AtomicU64,
-    /// The last record that has exceeded its time, and the last one that has exceeded its memory.
+    /// The last record that has exceeded its time limit, and the last one that has exceeded its
+    /// memory limit.
     late: AtomicU64,
     large: AtomicU64,
-    /// The memory in bytes that the process used before the record.
+    /// The memory in bytes that the process used before the current record.
     before: AtomicU64,
 }
 
@@ -135,18 +140,19 @@ struct Evaluation {
 }
 
 thread_local! {
-    // jaq's native functions have no state of ours, so they find the evaluation by the thread.
+    // jaq's native functions get no state of ours, so they find the evaluation of their thread
+    // here.
     static EVALUATION: RefCell<Option<Evaluation>> = const { RefCell::new(None) };
     static LOWEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Keeps evaluations within limits.
+/// Keeps evaluations within the limits.
 #[derive(Debug)]
 pub(super) struct Guard {
     shared: Arc<Shared>,
     limits: LimitArgs,
     records: Cell<u64>,
-    /// The watchdog ends when this is dropped.
+    /// The watchdog ends when this value is dropped.
     _end: Sender<()>,
 }
 
@@ -227,11 +233,12 @@ pub(super) fn check() -> bool {
     })
 }
 
-/// Smaller requests are not counted here; the watchdog measures their sum.
+/// The smallest request, in bytes, that [`has_room`] checks. For smaller requests, the watchdog
+/// measures their sum.
 const SMALL: usize = 64 * 1024;
 
-/// Whether the evaluation in this thread may use this many more bytes at once. If not, every
-/// later [`check`] fails.
+/// Whether the evaluation in this thread may take this many more bytes at once. If not, every later
+/// [`check`] fails.
 pub(super) fn has_room(bytes: usize) -> bool {
     if bytes < SMALL {
         return true;
@@ -259,7 +266,7 @@ pub(super) fn has_room(bytes: usize) -> bool {
     })
 }
 
-/// The current address of the stack.
+/// An address in the current frame of the stack.
 #[inline(never)]
 fn here() -> usize {
     let mark = 0_u8;
@@ -272,7 +279,8 @@ fn watch(shared: &Shared, limits: &LimitArgs, position: &Position, ended: &Recei
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let record = shared.record.load(Ordering::Relaxed);
         if record == 0 || record != last {
-            // The record may have used memory already, so the lower of two measurements counts.
+            // The record may already have used memory when `now` was measured, so the lower of two
+            // measurements counts.
             let now = memory().unwrap_or(0);
             shared.before.store(now.min(former), Ordering::Relaxed);
             (former, last, ticks) = (now, record, 0);
@@ -318,13 +326,15 @@ fn memory() -> Option<u64> {
     Some((kib("VmRSS:")? + kib("VmSwap:").unwrap_or(0)) * 1024)
 }
 
-/// Starts a thread with a stack of twice the memory limit, or of the largest size that is possible.
+/// Starts a thread whose stack has twice the size of the memory limit, or the largest size that the
+/// system allows.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     limits: &LimitArgs,
     run: impl FnOnce() -> T + Clone + Send + 'scope,
 ) -> io::Result<ScopedJoinHandle<'scope, T>> {
-    // The memory limit allows deeply nested values. To compare or drop one takes much stack.
+    // The memory limit allows deeply nested values. To compare or drop such a value takes much
+    // stack.
     let most = usize::try_from(limits.max_memory.0.saturating_mul(2)).unwrap_or(usize::MAX);
     let mut size = most.max(SMALLEST_STACK);
     loop {
@@ -341,7 +351,7 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     }
 }
 
-/// Runs in a thread with a large stack, or in this thread if the system cannot create one.
+/// Calls `run` in a thread with a large stack, or in this thread if the system cannot create one.
 pub fn on_deep_stack<T: Send>(limits: &LimitArgs, run: impl FnOnce() -> T + Clone + Send) -> T {
     let ran = thread::scope(|scope| {
         let thread = spawn(scope, limits, run.clone());

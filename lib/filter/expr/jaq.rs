@@ -16,7 +16,7 @@ use super::library::{self, JaqData};
 use super::parse;
 use crate::json::bad_line::BadLine;
 
-/// The name of the definition that contains the expression.
+/// The name of the definition that contains the whole expression.
 const MAIN: &str = "jq_main";
 
 /// A compiled expression.
@@ -35,7 +35,7 @@ impl fmt::Debug for Jaq {
 }
 
 impl Jaq {
-    /// Compiles an expression. The error says where it is invalid.
+    /// Compiles an expression. If the expression is invalid, the error names the place in it.
     pub(super) fn compile(
         text: &str,
         env: &[(String, String)],
@@ -43,7 +43,7 @@ impl Jaq {
         position: &Arc<Position>,
     ) -> Result<Jaq, String> {
         let arena = Arena::default();
-        // The expression was rewritten, so jaq loads this definition, not the text.
+        // The expression was rewritten. So jaq loads this definition, not the user's text.
         let main = Def {
             name: MAIN,
             args: Vec::new(),

@@ -23,7 +23,7 @@ const TO: &str = "$!to";
 const RIGHT: &str = "$!right";
 const OBJECT: &str = "$!object";
 
-/// Variable names for the values that a pattern takes apart, one for each level.
+/// Variable names for values that a pattern takes apart, one name for each level of the pattern.
 const PARTS: [&str; super::parse::DEEPEST_PATTERN] = [
     "$!0", "$!1", "$!2", "$!3", "$!4", "$!5", "$!6", "$!7", "$!8", "$!9",
 ];
@@ -60,8 +60,8 @@ fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
     }
 }
 
-/// Rewrites a definition. A parameter `$x` can also be called as `x`; then it yields all values of
-/// the argument.
+/// Rewrites a definition. A parameter `$x` can also be called as the function `x`, which yields all
+/// values of the argument.
 pub(super) fn define(def: Def<&str>) -> Def<&str> {
     let mut body = rewrite(def.body);
     let mut args = def.args;
@@ -81,7 +81,8 @@ pub(super) fn define(def: Def<&str>) -> Def<&str> {
     guarded(Def { body, args, ..def })
 }
 
-/// Joins the parts of a string. Each part is converted by the string's format.
+/// Joins the parts of a string. The value of each `\(…)` is converted by the format that precedes
+/// the string.
 fn string<'t>(
     format: Option<&'t str>,
     parts: Vec<StrPart<&'t str, Term<&'t str>>>,
@@ -115,7 +116,7 @@ fn string<'t>(
     add(sum, Term::Str(None, plain)).unwrap_or_default()
 }
 
-/// The rewritten definition. If the function is recursive, each call first checks the limits.
+/// The definition. If the function is recursive, a check of the limits is added before its body.
 pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
     let mut calls_itself = false;
     each(&def.body, &mut |term| {
@@ -128,7 +129,7 @@ pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
         body => body,
     };
     if calls_itself {
-        // Inside of `if`, a tail call stays a tail call, and a path stays a path.
+        // Inside an `if`, a tail call stays a tail call, and a path stays a path.
         let check = Term::Call("jq_check", Vec::new());
         body = Term::IfThenElse(vec![(check, body)], None);
     }
@@ -160,7 +161,8 @@ fn operation<'t>(
             call(name, [rewrite(right), rewrite(left)])
         }
         BinaryOp::Cmp(_) if !is_single(&left) || !is_single(&right) => {
-            // jq computes the right side first, and the left side only if that yields a value.
+            // jq computes the right side first. It computes the left side only if the right side
+            // yields a value.
             let then = Term::BinOp(rewrite(left).into(), op, Term::Var(RIGHT).into());
             bind(rewrite(right), RIGHT, then)
         }
@@ -173,7 +175,8 @@ fn operation<'t>(
     }
 }
 
-/// Binds the variables of a pattern to the parts of a value.
+/// Binds the variables of a pattern to the parts of a value. `level` is the nesting depth of the
+/// pattern.
 fn take_apart<'t>(
     value: Term<&'t str>,
     pattern: Pattern<&'t str>,
@@ -191,7 +194,7 @@ fn take_apart<'t>(
             fields.into_iter().map(key).collect()
         }
     };
-    // The parser refuses a pattern with more levels.
+    // The parser refuses patterns with more levels than there are names.
     let name = PARTS[level.min(PARTS.len() - 1)];
     let body = keys.into_iter().rev().fold(body, |body, (key, part)| {
         let value = pipe(Term::Var(name), call("jq_index", [key]));
@@ -201,7 +204,7 @@ fn take_apart<'t>(
 }
 
 /// A fold is `reduce` or `foreach`. If its update yields several values, the fold continues with
-/// the last value. If the update yields none, the fold continues with null.
+/// the last value. If its update yields none, the fold continues with null.
 fn fold<'t>(
     name: &'t str,
     source: Term<&'t str>,
@@ -268,7 +271,7 @@ fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t s
     bind(first, OBJECT, whole)
 }
 
-/// A field. A name that is computed must be a string.
+/// Rewrites a field of an object. If the name is computed, it must be a string.
 fn field<'t>(
     (name, value): (Term<&'t str>, Option<Term<&'t str>>),
 ) -> (Term<&'t str>, Option<Term<&'t str>>) {
@@ -296,7 +299,8 @@ fn field<'t>(
     }
 }
 
-/// A path. Every step that is not a field name or `[]` becomes a call.
+/// Rewrites a path. Every step that is neither a constant field name nor `[]` becomes a function
+/// call.
 fn path<'t>(from: Term<&'t str>, parts: Vec<(Part<Term<&'t str>>, Opt)>) -> Term<&'t str> {
     let mut path = from;
     for (part, opt) in parts {

@@ -1,6 +1,6 @@
-//! The differences from jq 1.8: names that are left out on purpose, and different results.
+//! The differences from jq 1.8: names that are left out on purpose, and results that are different.
 
-/// Names that are not available, with the reason.
+/// Names that are not available, each group with the reason.
 const NAMES: [(&[&str], &str); 4] = [
     (
         &["input", "inputs", "input_line_number", "input_filename"],

@@ -1,7 +1,7 @@
-//! The functions for expressions: jq's library without the ones that a filter must not use.
+//! The functions for expressions: jq's library without the functions that a filter must not use.
 //!
-//! Functions that jq defines in jq are in the prelude. Functions of jaq that are equal to jq's
-//! are reused; the others are here.
+//! Functions that jq defines in its own language are in the prelude. Functions of jaq with the
+//! results of jq are reused; the others are here.
 
 mod context;
 mod conversions;
@@ -30,7 +30,7 @@ pub(super) use regex::check as check_pattern;
 
 const PRELUDE: &str = include_str!("prelude.jq");
 
-/// Functions of jaq that give the results of jq. They keep their names.
+/// Functions of jaq with the results of jq. They keep their names.
 const FROM_JAQ: &str = "\
     first limit skip keys_unsorted ascii_downcase ascii_upcase reverse \
     startswith endswith trim ltrim rtrim now utf8bytelength contains indices \
@@ -38,8 +38,8 @@ const FROM_JAQ: &str = "\
     fabs frexp j0 j1 lgamma log log10 log1p log2 modf sin sinh sqrt tan tanh tgamma trunc y0 \
     y1";
 
-/// Functions of jaq that get other names: functions that jq does not have, and functions that the
-/// prelude calls after it has computed the arguments in jq's order.
+/// Functions of jaq that get other names. Some of them do not exist in jq. The prelude calls the
+/// others, after it has computed the arguments in jq's order.
 const RENAMED: [(&str, &str); 20] = [
     ("last", "jq_final"),
     ("error_empty", "jq_error_empty"),
@@ -63,7 +63,7 @@ const RENAMED: [(&str, &str); 20] = [
     ("fma", "jq_fma"),
 ];
 
-/// The definitions of the library.
+/// The definitions in the prelude.
 pub(super) fn definitions<'t>() -> impl Iterator<Item = Def<&'t str>> {
     let ours: Vec<Def<&'t str>> = parse::definitions(PRELUDE).unwrap_or_default();
     ours.into_iter().map(define)
@@ -212,7 +212,8 @@ fn two<'a>(
     bome(run(&value, &first, &second))
 }
 
-/// The right side is the first argument, because jq computes it first.
+/// An arithmetic operator. Its first argument is the right side, because jq computes that side
+/// first.
 fn math<'a>((mut context, _): Cv<'a, JaqData>, how: Math) -> ValXs<'a, Val> {
     let left = context.pop_var();
     let right = context.pop_var();
@@ -223,8 +224,8 @@ fn rounded<'a>(value: &Val, how: fn(f64) -> f64) -> ValXs<'a, Val> {
     bome(number::float(value).map(|float| number::computed(how(float))))
 }
 
-/// The bounds must be numbers, and the step a number or null. The first value is the lower bound
-/// unchanged.
+/// The values of `range`. The bounds must be numbers, and the step a number or null. The first
+/// value is the lower bound, unchanged.
 fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let number = |value: &Val| value.as_f64().unwrap_or(f64::NAN);
     let (by, to) = (context.pop_var().as_f64(), number(&context.pop_var()));
@@ -247,7 +248,7 @@ fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     }))
 }
 
-/// The values of a filter as an array, within the limits of the record.
+/// All values of a filter, as one array. An error if the record exceeds a limit.
 fn collect<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (filter, inner) = context.pop_fun();
     let run = || -> ValX<'a, Val> {
@@ -260,7 +261,8 @@ fn collect<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     Box::new(std::iter::once(run()))
 }
 
-/// The texts of an array, joined. A fold of jaq would keep each intermediate text.
+/// The joined texts of an array. If jaq joined them one by one, it would keep each intermediate
+/// text.
 fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let mut whole = Vec::new();
     if let Val::Arr(texts) = &texts {

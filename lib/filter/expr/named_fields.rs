@@ -1,8 +1,8 @@
 //! The fields that an expression names and expects in records.
 //!
-//! If no record has such a field, its name is nearly always a typo: the field is null then, and
-//! jq raises no error. A field that may be missing is written as `.a?`, `.a // 0`, `has("a")`,
-//! `.a == null` or `try .a`. Those are not reported.
+//! If no record has such a field, its name is nearly always a typo: the field is null then, and jq
+//! raises no error. A field that may be missing is written as `.a?`, `.a // 0`, `has("a")`,
+//! `.a == null` or `try .a`. Fields in these forms are not expected, so they are not reported.
 
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};
@@ -10,8 +10,8 @@ use jaq_core::path::{Opt, Part, Path};
 use super::fast::step;
 use crate::json::fields::{Fields, Slot, Step};
 
-/// The fields in jq's notation, with their slots in `fields`, which does not change. If
-/// `fields` has no slot for a path, the slot of the path's first step is used.
+/// The fields of `term` that have a slot in `fields`, in jq's notation. If a path has no slot, but
+/// its first step has one, the field is that first step.
 pub(super) fn watched(term: &Term<&str>, fields: &Fields) -> Vec<(String, Slot)> {
     let mut paths = Vec::new();
     collect(term, &mut paths);
@@ -26,7 +26,7 @@ pub(super) fn watched(term: &Term<&str>, fields: &Fields) -> Vec<(String, Slot)>
     watched
 }
 
-/// Collects the fields of a term whose `.` is the record.
+/// Collects the fields in a term. The input of the term must be the record.
 fn collect(term: &Term<&str>, paths: &mut Vec<Vec<Step>>) {
     match term {
         Term::Path(from, Path(parts)) => match &**from {
@@ -65,7 +65,7 @@ fn collect(term: &Term<&str>, paths: &mut Vec<Vec<Step>>) {
     }
 }
 
-/// The steps before the first step that is optional or not constant.
+/// The steps of a path before the first step that is optional (`?`) or not constant.
 fn names(parts: &[(Part<Term<&str>>, Opt)]) -> Option<Vec<Step>> {
     let certain = parts
         .iter()

@@ -1,5 +1,5 @@
-//! Checks the constant regular expressions in an expression, so that an error is reported before
-//! any record is read.
+//! Checks the regular expressions that are constants in an expression. So an error in one is
+//! reported before any record is read.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -8,8 +8,8 @@ use jaq_core::path::Part;
 use super::explain::place;
 use super::library::check_pattern;
 
-/// The functions whose first argument is a pattern, with their numbers of arguments. The last
-/// argument may contain flags.
+/// The functions whose first argument is a regular expression: the name, the number of arguments,
+/// and the index of the argument with the flags, if there is one.
 const FUNCTIONS: [(&str, usize, Option<usize>); 14] = [
     ("test", 1, None),
     ("test", 2, Some(1)),
@@ -27,7 +27,7 @@ const FUNCTIONS: [(&str, usize, Option<usize>); 14] = [
     ("gsub", 3, Some(2)),
 ];
 
-/// An error if a pattern is invalid; `text` is the source of `term`.
+/// An error if a constant regular expression in `term` is invalid; `text` is the source of `term`.
 pub(super) fn check(term: &Term<&str>, text: &str) -> Result<(), String> {
     let mut checked = Ok(());
     each(term, &mut |term| {
@@ -44,7 +44,8 @@ pub(super) fn check(term: &Term<&str>, text: &str) -> Result<(), String> {
     checked
 }
 
-/// The text of a constant string; empty for null, which means no flags.
+/// The text of a constant string. For null, which means that there are no flags, the text is empty.
+/// `None` for other terms.
 fn constant(term: &Term<&str>) -> Option<String> {
     let parts = match term {
         Term::Str(None, parts) => parts,

@@ -4,7 +4,7 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::{Opt, Part, Path};
 
-/// Functions that yield one value.
+/// Functions that yield exactly one value.
 const FUNCTIONS: [&str; 20] = [
     "true",
     "false",

@@ -1,8 +1,8 @@
 //! Finds the fields of the record that an expression can see.
 //!
-//! Most expressions use a few fields of the record and never the record as a whole. Only these
-//! fields are then decoded. This is safe because the record is an object, and reading a field of
-//! an object raises no error that would show the other fields.
+//! Most expressions use a few fields of the record and never the record as a whole. Then only these
+//! fields are decoded. This is safe because the record is an object: if reading one of its fields
+//! raises an error, the error does not show the other fields.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -15,7 +15,7 @@ pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
     Some(reach.0)
 }
 
-/// The kind of value of `.` or of a term.
+/// What the value of `.` or of a term can be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TermInput {
     /// The record itself, or a value that may be the record.
@@ -29,8 +29,7 @@ use TermInput::{Other, Record};
 struct Reach(Vec<String>);
 
 impl Reach {
-    /// The kind of the term's value. `None` if the term uses the record as a whole, or if it is
-    /// unknown whether it does.
+    /// What the term's value can be. `None` if the term uses, or may use, the record as a whole.
     fn term(&mut self, term: &Term<&str>, input: TermInput) -> Option<TermInput> {
         match term {
             // A term sees the record only through its input, because variables cannot hold the
@@ -149,12 +148,13 @@ impl Reach {
         }
     }
 
-    /// A term whose input is the record. Its value must not be the record.
+    /// Visits a term whose input is the record. `None` if the term's value may be the record.
     fn part(&mut self, term: &Term<&str>) -> Option<TermInput> {
         (self.term(term, Record)? == Other).then_some(Other)
     }
 
-    /// Adds the record's field with this name.
+    /// Adds the record's field with this name. `None` if the whole record is needed to find the
+    /// field.
     fn field(&mut self, name: &Term<&str>) -> Option<TermInput> {
         let Term::Str(None, parts) = name else {
             return None;
@@ -167,8 +167,8 @@ impl Reach {
                 StrPart::Term(_) => return None,
             }
         }
-        // For jaq, half of a surrogate pair in a record is replaced by this character, so the whole
-        // record is needed.
+        // Before jaq gets a record, half of a surrogate pair in it is replaced by this character.
+        // So the whole record is needed to find such a field.
         if field.contains('\u{fffd}') {
             return None;
         }

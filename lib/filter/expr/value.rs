@@ -9,7 +9,8 @@ use jaq_json::{Map, Num, Rc, Val};
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
-/// Integers with more digits become floats, because converting them takes quadratic time.
+/// The most digits of an integer. A number with more digits is not converted to an integer, because
+/// this takes quadratic time.
 const MOST_DIGITS: usize = 1000;
 
 /// The nesting depth that jq allows.
@@ -22,16 +23,16 @@ pub(super) fn read(json: &str) -> Result<Val, BadLine> {
         .map_err(|e| BadLine::new(e.to_string()))
 }
 
-/// The value of a text. `None` if the text is invalid, or has half of a surrogate pair; then the
-/// caller uses other code. This function validates and decodes in one pass, because jaq's own
-/// reader accepts more than JSON.
+/// The value of a JSON text. `None` if the text is invalid, or has half of a surrogate pair; then
+/// the caller reads the text in another way. This function validates and decodes in one pass,
+/// because jaq's own reader accepts more than JSON.
 pub(super) fn read_strictly(json: &str) -> Option<Val> {
     depth::check(json).ok()?;
     decode(json).ok()
 }
 
-/// The value of a text for `fromjson`. Numbers can have a plus sign, leading zeros, no digit
-/// before or after the point, or be words.
+/// The value of a text for `fromjson`. Numbers may have a plus sign, leading zeros, or no digit
+/// before or after the point. Words such as `nan` are numbers, too.
 pub(super) fn read_as_jq(json: &str) -> Result<Val, BadLine> {
     depth::check_to(json, DEEPEST_AS_JQ)?;
     SliceLexer::new(json.as_bytes())
@@ -89,7 +90,7 @@ fn value<const AS_JQ: bool>(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val,
     })
 }
 
-/// The number or word at this place, as jq reads it.
+/// Reads the next number or word of the text, as jq reads it.
 fn word(lexer: &mut SliceLexer<'_>) -> Option<Val> {
     let rest = lexer.as_slice();
     let is_end = |byte: &u8| b"[]{}:,\" \t\r\n".contains(byte);
@@ -123,7 +124,7 @@ pub(super) fn number(text: &str) -> Option<Val> {
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return integer(text).map(Val::Num);
     }
-    // In jq, `snan` and a NaN with zeros after it are NaN, too.
+    // In jq, `snan` is NaN, and so are `nan0` and `nan00`.
     let is_nan = matches!(
         digits.to_ascii_lowercase().trim_end_matches('0'),
         "nan" | "snan"
@@ -132,7 +133,8 @@ pub(super) fn number(text: &str) -> Option<Val> {
     float.ok().map(|float| Val::Num(Num::Float(float)))
 }
 
-/// The integer with these digits; `None` for -0, or if converting so many digits takes long.
+/// The integer with these digits; `None` for -0, or if there are so many digits that converting
+/// takes long.
 fn integer(digits: &str) -> Option<Num> {
     // An integer cannot be -0, but jq keeps that sign.
     (digits.len() <= MOST_DIGITS && digits != "-0")
@@ -153,7 +155,7 @@ mod tests {
             r#".a == "x\ufffd""#,
             r#"{"a":"x\ud83d","b":"\\ud83d"}"#
         ));
-        // The same holds for a name.
+        // A name with half of a surrogate pair also gets the replacement character.
         assert!(keeps(
             r#".a == 1 and has("\ufffd")"#,
             r#"{"\udfaa":0,"a":1}"#
@@ -241,7 +243,7 @@ mod tests {
         let strictly = read_strictly(json);
         let replaced = || json.contains("\\u").then(|| read(json).ok()).flatten();
         let ours = match &strictly {
-            // Only `read` accepts half of a surrogate pair.
+            // `read_strictly` refuses half of a surrogate pair, `read` accepts it.
             None => in_two_steps(json).and_then(|_| replaced()),
             Some(value) => Some(value.clone()),
         };

@@ -8,19 +8,19 @@ use crate::json::fields::{Fields, Record, Slot};
 use crate::json::path;
 use crate::time::Zone;
 
-/// A time that is added to records.
+/// A field with a readable time, which is added to records.
 #[derive(Debug)]
 pub struct Iso {
     pub(super) name: String,
     time: Slot,
-    /// The slot of a field with this name, which the record may already have.
+    /// The slot of the field `name`, which the record may already have.
     pub(super) own: Slot,
     /// The zone for local time in a spreadsheet; `None` for RFC 3339 in UTC.
     clocks: Option<Zone>,
 }
 
 impl Iso {
-    /// The time in the field at `path`. Status 2 if `path` is not a path.
+    /// The readable time for the field at `path`. Status 2 if `path` is not a path.
     pub(super) fn new(
         path: &str,
         clocks: Option<Zone>,
@@ -37,8 +37,8 @@ impl Iso {
         })
     }
 
-    /// The time as JSON; `null` if the field has no time. If the record already has a field with
-    /// this name, the value of that field is used, for a spreadsheet as local time.
+    /// The time as JSON; `null` if the field at `path` has no time. If the record already has the
+    /// field `name`, its value is used: unchanged, or as local time for a spreadsheet.
     pub(super) fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         let own = record.get(self.own).map(str::trim_ascii);
         let spelled = match (own, self.clocks) {

@@ -1,4 +1,4 @@
-//! The keys of the records so far: in memory up to a limit, the others in a file.
+//! The keys of all records so far: up to a limit in memory, further keys in a file.
 //!
 //! Only half of the SHA-256 digest of a key is stored. The probability that two of 10^12 keys have
 //! the same half is 10^-15, even if somebody tries to make such keys.
@@ -15,18 +15,19 @@ use crate::json::fields::{Fields, Record, Slot, text};
 use crate::json::path::{self, split};
 use crate::os::{digest, unnamed};
 
-/// The hash of a record's key. It is never all zeros: in a file, zeros are a free place.
+/// The hash of a record's key. It is never all zeros, because zeros mark a free place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecordHash([u8; KEY]);
 
 const KEY: usize = 16;
 
-/// The fields of a key.
+/// The fields that are the key of a record.
 #[derive(Debug)]
 pub struct Keys(Vec<Slot>);
 
 impl Keys {
-    /// The fields in lists of paths; `None` if there are no paths. Status 2 if one is not a path.
+    /// Parses lists of paths; `None` if they contain no path. Status 2 if a part of a list is not a
+    /// path.
     pub fn new(lists: &[String], fields: &mut Fields) -> anyhow::Result<Option<Keys>> {
         let slot = |text: &str| {
             let steps = path::parse(text);
@@ -58,7 +59,7 @@ impl Keys {
     }
 }
 
-/// The keys of the records so far.
+/// The keys of all records so far.
 #[derive(Debug)]
 pub struct SeenKeys {
     memory: HashSet<RecordHash>,
@@ -79,7 +80,7 @@ impl SeenKeys {
         }
     }
 
-    /// Stores a key. True if it is new.
+    /// Stores a key. True if the key is new.
     pub fn insert(&mut self, key: RecordHash) -> anyhow::Result<bool> {
         if self.memory.contains(&key) {
             return Ok(false);
@@ -124,7 +125,7 @@ impl Disk {
     }
 
     fn insert(&mut self, key: RecordHash, directory: &Path) -> std::io::Result<bool> {
-        // While at most half of the table is used, few pages are full.
+        // As long as at most half of the table is used, few pages are full.
         if self.keys >= self.pages * KEYS_PER_PAGE / 2 {
             self.grow(directory)?;
         }

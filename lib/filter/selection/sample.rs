@@ -12,7 +12,7 @@ use anyhow::Context;
 use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::Timestamp;
 
-/// The bytes of candidates in memory; the others go to a file.
+/// The most bytes of records in memory. If there are more, all records are in a file.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
 
 /// The records that may still be in the sample.
@@ -21,15 +21,15 @@ pub struct Sample {
     size: usize,
     seed: u64,
     offered: u64,
-    /// The candidates. The one with the highest random number is first, and is replaced next.
+    /// The candidates. The first one has the highest random number, and is replaced first.
     chosen: BinaryHeap<Chosen>,
-    /// The records that have been candidates at any time.
+    /// All records that are or were candidates.
     records: SpooledTempFile,
     directory: PathBuf,
     length: u64,
 }
 
-/// A candidate. Candidates are compared by their random number, the first field.
+/// A candidate. Candidates are compared by their random number, which is the first field.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Chosen {
     lot: u64,
@@ -40,8 +40,8 @@ struct Chosen {
 }
 
 impl Sample {
-    /// An empty sample for `size` records. Records that do not fit into memory go to a file
-    /// without a name in `directory`.
+    /// An empty sample for `size` records. If the candidates do not fit into memory, they are in a
+    /// file without a name in `directory`.
     pub fn new(size: usize, seed: u64, directory: &Path) -> Sample {
         Sample {
             size,
@@ -54,7 +54,7 @@ impl Sample {
         }
     }
 
-    /// Adds a record with its time, or ignores it. A later record may replace an added one.
+    /// Makes a record a candidate, or ignores it. A later record may replace a candidate.
     pub(super) fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
         self.offered += 1;
         let lot = lot(self.seed, self.offered);

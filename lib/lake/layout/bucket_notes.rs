@@ -9,13 +9,15 @@ use crate::bucket::address::BucketUrl;
 use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 
-/// The directory of notes, below the root of the lake. Query engines ignore names with this start.
+/// The directory of notes, below the root of the lake. Query engines ignore names that begin with a
+/// dot.
 const NOTES: &str = "/.callpipe-unlisted/";
 
-/// The most ZIPs in one object. The number is limited because each new ZIP writes the object again.
+/// The most ZIPs in one note. The number is limited because each new ZIP writes the whole object of
+/// the note again.
 const MOST: usize = 500;
 
-/// The notes in a bucket.
+/// The notes of a lake in a bucket.
 #[derive(Debug)]
 pub(super) struct BucketNotes {
     service: Arc<BucketService>,
@@ -72,7 +74,8 @@ impl NotePlace for BucketNotes {
         Ok(())
     }
 
-    /// This does nothing: an object of a lake is never removed.
+    /// This does nothing: the files of a lake in a bucket are never removed, so the ZIP must stay
+    /// noted.
     fn take_back(&mut self) {}
 
     fn remove_other(&self, name: &str) -> anyhow::Result<()> {

@@ -12,11 +12,11 @@ use crate::os::files;
 use crate::os::locks::{self, LockOutcome};
 use crate::os::unsynced;
 
-/// The start and the end of the name of a note's file. A number is between them.
+/// The start and the end of the file name of a note, with a number between them.
 const PREFIX: &str = ".callpipe-";
 const SUFFIX: &str = ".unlisted";
 
-/// The notes in a directory.
+/// The notes of a lake in a directory.
 #[derive(Debug)]
 pub(super) struct DirectoryNotes {
     root: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct DirectoryNotes {
 struct OwnNotes {
     path: PathBuf,
     file: File,
-    /// The length of the file in bytes, without and with the last line.
+    /// The length of the file in bytes, first without its last line, then with it.
     before: u64,
     length: u64,
 }

@@ -1,4 +1,4 @@
-//! A file of a ZIP that does not have its final name yet.
+//! A file that contains records of a ZIP and does not have its final name yet.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ const UNKNOWN: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The number of digits of the content hash in a name.
 const DIGITS: usize = 16;
 
-/// The line about a file, without its source.
+/// The line about a file, without the field `source`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Published {
     path: String,
@@ -33,7 +33,7 @@ pub(super) enum PublishStatus {
     Kept,
 }
 
-/// The line about a file.
+/// The complete line about a file.
 #[derive(Serialize)]
 pub(crate) struct FileLine<'a> {
     #[serde(flatten)]
@@ -61,11 +61,11 @@ pub(super) struct Parcel {
     key: PartitionKey<String>,
     pub(super) partition: Partition,
     contents: PartitionContents,
-    /// The directory of the file, below the root of the lake.
+    /// The directory of the file, relative to the root of the lake.
     directory: String,
     /// The name of the file, without the extension for compression.
     name: String,
-    /// The path of the complete file, if there is one.
+    /// The path of the complete file in the staging directory; `None` if it is not complete.
     pub(super) staged: Option<PathBuf>,
 }
 
@@ -87,13 +87,14 @@ impl Parcel {
         }
     }
 
-    /// Its directory below `root`.
+    /// The directory of the file in the lake at `root`.
     pub(super) fn directory(&self, root: &Path) -> PathBuf {
         root.join(&self.directory)
     }
 
-    /// The two possible paths of the file below the root: first with the compression of this run,
-    /// then with the other one.
+    /// The file's two possible paths, relative to the root of the lake. If `compresses` is true,
+    /// the path of the compressed file is first, otherwise the path of the file without
+    /// compression.
     pub(super) fn files(&self, compresses: bool) -> [String; 2] {
         [compresses, !compresses].map(|compressed| {
             let suffix = if compressed { ".zst" } else { "" };

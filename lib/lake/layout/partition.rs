@@ -1,6 +1,7 @@
 //! A file that is being written: a part is in memory and a part on disk.
 //!
-//! No file stays open, and only large pieces are compressed, so there can be any number of files.
+//! No file stays open between two writes, and a compressed file is a series of frames that do not
+//! depend on each other. So the number of files is not limited.
 
 use std::io::{self, Sink, Write};
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ pub(super) struct PartitionKey<T> {
     pub(super) hour: Option<Timestamp>,
 }
 
-/// The most bytes that are written to the disk at once, as one frame if they are compressed. A
-/// longer record is written alone.
+/// The most bytes of records that are collected before they are written to the disk, and the most
+/// bytes in a compressed frame. A longer record is written without collecting.
 const PIECE: usize = 512 << 10;
 
 /// Records of one type and hour.
@@ -36,7 +37,7 @@ pub(super) struct Partition {
     is_on_disk: bool,
 }
 
-/// The content of a file.
+/// The counts and the hash of all records of a partition.
 #[derive(Debug)]
 pub(super) struct PartitionContents {
     pub(super) records: u64,
@@ -50,12 +51,12 @@ pub(super) struct Spill {
     staging: Staging,
     frames: Option<Frames>,
     partitions: u64,
-    /// The text of a write error, which names the directory.
+    /// The context of a write error: it names the directory.
     writing: String,
 }
 
 impl Partition {
-    /// Adds a record with its newline.
+    /// Adds a record; `line` is the record with its newline.
     pub(super) fn add(&mut self, line: &[u8], spill: &mut Spill) -> anyhow::Result<()> {
         self.records += 1;
         self.bytes += line.len() as u64;
@@ -71,7 +72,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Bytes in memory.
+    /// The number of bytes in memory.
     pub(super) fn in_memory(&self) -> usize {
         self.buffer.len()
     }
@@ -81,7 +82,7 @@ impl Partition {
         self.records
     }
 
-    /// Writes the part in memory to the disk.
+    /// Writes the bytes in memory to the disk.
     pub(super) fn empty(&mut self, spill: &mut Spill) -> anyhow::Result<()> {
         let buffer = std::mem::take(&mut self.buffer);
         if buffer.is_empty() {
@@ -91,7 +92,7 @@ impl Partition {
         spill.append(self.number, &buffer)
     }
 
-    /// The content of the complete partition.
+    /// The counts and the hash. Call this after the last record.
     pub(super) fn contents(&mut self) -> PartitionContents {
         let hash = std::mem::replace(&mut self.hash, Hashing::new(io::sink()));
         PartitionContents {
@@ -103,7 +104,8 @@ impl Partition {
 }
 
 impl Spill {
-    /// Writes partitions to a staging directory in `directory`, compressed if there are `frames`.
+    /// Creates a staging directory in `directory`, to which partitions are written. They are
+    /// compressed if there are `frames`.
     pub(super) fn new(directory: &Path, frames: Option<Frames>) -> anyhow::Result<Spill> {
         Ok(Spill {
             staging: Staging::new(directory)?,
@@ -131,14 +133,14 @@ impl Spill {
         self.frames.is_some()
     }
 
-    /// Writes all of a partition to the disk, and returns its path.
+    /// Writes the rest of a partition to the disk, and returns the path of its file.
     pub(super) fn complete(&mut self, partition: &mut Partition) -> anyhow::Result<PathBuf> {
         partition.empty(self)?;
         Ok(self.path(partition.number))
     }
 
-    /// Removes a partition from the disk. If that fails, the file is removed with the staging
-    /// directory.
+    /// Removes the file of a partition from the disk. If that fails, the file is removed later,
+    /// with the staging directory.
     pub(super) fn remove(&self, partition: &Partition) {
         if partition.is_on_disk {
             let _ = unsynced::remove(&self.path(partition.number));

@@ -14,10 +14,10 @@ use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::unsynced;
 
-/// The number of directories from a file's own directory up to the output directory.
+/// The number of directories from a file's own directory up to the output directory, both included.
 const LEVELS: usize = 4;
 
-/// Gives all files their names, or none of them. Notes their ZIP first.
+/// Gives all files their names, or none of them. Before that, notes the ZIP of the files.
 pub(super) fn publish(
     root: &Path,
     mut parcels: Vec<Parcel>,
@@ -27,11 +27,11 @@ pub(super) fn publish(
 ) -> anyhow::Result<Vec<Published>> {
     stage(root, &mut parcels, spill)?;
     let mut name_them = || {
-        // The lock orders two runs that unpack the same ZIP. If the file system has no locks, both
-        // runs may name files at the same time, but this is unlikely.
+        // The lock lets two runs that unpack the same ZIP name their files one after the other. If
+        // the file system has no locks, both may name files at the same time, but this is unlikely.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
-        // Work that may fail because the disk is full comes before any file has its name.
+        // Everything that fails if the disk is full is done before the first file gets its name.
         stage(root, &mut parcels, spill)?;
         let mut named = NewNames {
             changed: create_directories(root, &parcels, spill)?,
@@ -61,16 +61,16 @@ pub(super) fn publish(
     }
 }
 
-/// The directories and files that naming has changed so far.
+/// The directories and files that were changed so far.
 struct NewNames {
     /// The directories to sync.
     changed: BTreeSet<PathBuf>,
     new: Vec<PathBuf>,
-    /// The status of the files that exist already.
+    /// The status of files that existed before.
     present: PublishStatus,
 }
 
-/// Creates the directories of the missing files, and returns all directories that change.
+/// Creates the directories of the missing files. Returns all directories that must be synced.
 fn create_directories(
     root: &Path,
     parcels: &[Parcel],
@@ -122,7 +122,7 @@ fn name_all(
     Ok(published)
 }
 
-/// Writes the missing files to the disk, without their names.
+/// Completes the missing files in the staging directory, and syncs them.
 fn stage(root: &Path, parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Result<()> {
     let mut staged = Vec::new();
     for parcel in parcels {
@@ -134,7 +134,7 @@ fn stage(root: &Path, parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Resu
     files::sync_each(&staged)
 }
 
-/// The path of a file with the same contents, compressed or not; `None` if there is no such file.
+/// The path of the file in the lake, compressed or not; `None` if it is missing there.
 fn present(root: &Path, parcel: &Parcel, spill: &Spill) -> Option<PathBuf> {
     let files = parcel.files(spill.compresses()).map(|file| root.join(file));
     files.into_iter().find(|path| path.exists())

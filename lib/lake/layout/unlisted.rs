@@ -38,7 +38,8 @@ impl NotedZip {
     }
 }
 
-/// The notes of other runs. The key is the name of a note, the value its text: a ZIP in each line.
+/// The notes of other runs. The key is the name of a note, the value its text: one ZIP on each
+/// line.
 pub(super) type OtherNotes = BTreeMap<String, String>;
 
 /// The place where notes are stored.
@@ -50,7 +51,8 @@ pub(super) trait NotePlace: Debug {
     /// Notes a ZIP for this run. When this returns, the note survives a crash.
     fn add(&mut self, zip: &str) -> anyhow::Result<()>;
 
-    /// Removes the last ZIP from the note of this run. A ZIP that stays in a note does no harm.
+    /// Removes the last ZIP from the note of this run. It does no harm if the ZIP stays in the
+    /// note.
     fn take_back(&mut self);
 
     /// Removes a note of another run. It is no error if the note does not exist.
@@ -79,8 +81,9 @@ impl<P: NotePlace> UnlistedZips<P> {
         }
     }
 
-    /// Notes the ZIP, and returns the status of its files that exist already. Call this after the
-    /// missing files were counted, and before the first file of the ZIP gets its name.
+    /// Notes the ZIP, and returns the status of those of its files that exist already. `all` is the
+    /// number of its files, `missing` the number of files that do not exist. Call this before the
+    /// first file of the ZIP gets its name.
     pub(super) fn begin(
         &mut self,
         zip: &NotedZip,
@@ -90,8 +93,8 @@ impl<P: NotePlace> UnlistedZips<P> {
         if all == 0 {
             return Ok(PublishStatus::Kept);
         }
-        // The notes of others are read even if all files are missing, so that a note whose run
-        // named no file is removed, too.
+        // The notes of other runs are read even if all files are missing. So a note is removed even
+        // if its run named no file.
         let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
         let is_written = is_left || missing == all;
         if is_written || missing > 0 {
@@ -105,8 +108,9 @@ impl<P: NotePlace> UnlistedZips<P> {
         Ok(PublishStatus::Written)
     }
 
-    /// Removes the notes of other runs whose ZIPs are all in the notes of this run. So runs that
-    /// fail again and again leave only one note. A note that stays does no harm.
+    /// Removes each note of another run if all ZIPs in the note are also in the notes of this run.
+    /// So runs that fail again and again leave only one note. A note that is not removed does no
+    /// harm.
     fn take_over(&mut self) {
         let (place, listed) = (&self.place, &self.listed);
         self.left.retain(|name, zips| {
@@ -115,7 +119,7 @@ impl<P: NotePlace> UnlistedZips<P> {
         });
     }
 
-    /// Whether another run has noted a ZIP with the stem of this ZIP.
+    /// Whether another run has noted a ZIP that has the same stem as `zip`.
     fn is_left(&mut self, zip: &NotedZip) -> anyhow::Result<bool> {
         let mut is_left = false;
         for (name, text) in self.place.others()? {
@@ -129,12 +133,13 @@ impl<P: NotePlace> UnlistedZips<P> {
         Ok(is_left)
     }
 
-    /// Removes the last ZIP from the notes. Call this if no file of it has its name.
+    /// Removes the last ZIP from the notes. Call this only if no file of this ZIP has its final
+    /// name.
     pub(super) fn take_back(&mut self) {
         self.place.take_back();
     }
 
-    /// Removes the notes of this run. Call this when all lines were written out.
+    /// Removes the notes of this run. Call this when the lines about all files were printed.
     pub(super) fn remove(&mut self) {
         if let Err(e) = self.place.remove_own() {
             log::warn!("{e:#}: the next run lists files as written again");

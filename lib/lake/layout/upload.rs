@@ -24,10 +24,11 @@ use crate::bucket::upload::UnfinishedUpload;
 use crate::os::deferred_signals::DeferredSignals;
 use crate::os::digest::Hashing;
 
-/// The number of requests at once. Each holds at most one part of a file in memory.
+/// The number of requests at the same time. Each request holds at most one part of a file in
+/// memory.
 const AT_ONCE: usize = 4;
 
-/// If an upload of a file is older than this, its run counts as ended.
+/// If an upload began longer ago than this, the run that began it counts as ended.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A lake in a bucket.
@@ -57,7 +58,8 @@ impl LakeBucket {
         Ok(lake)
     }
 
-    /// Uploads the files that are missing. When this returns, all files are there.
+    /// Uploads the files that are missing in the bucket. When this returns, the bucket has all
+    /// files.
     pub(super) fn publish(
         &mut self,
         mut parcels: Vec<Parcel>,
@@ -68,8 +70,8 @@ impl LakeBucket {
         let compresses = spill.compresses();
         let known = in_parallel(&parcels, |parcel| self.present(parcel, compresses))?;
         let missing = known.iter().filter(|known| known.is_none()).count();
-        // The notes are read after the files. So for each file that was seen, its note is seen,
-        // too, unless the run of the note has succeeded since.
+        // The notes are read after the files were listed. So if the list has a file of another run,
+        // the notes have the ZIP of that file, unless the other run has succeeded since.
         let present = self.notes.begin(&zip, missing, parcels.len())?;
         for (parcel, known) in parcels.iter_mut().zip(&known) {
             match known {
@@ -106,11 +108,11 @@ impl LakeBucket {
         self.notes.remove();
     }
 
-    /// The path of a file with the same contents, compressed or not; `None` if there is no such
-    /// file.
+    /// The path of the file in the lake, compressed or not; `None` if it is missing there.
     fn present(&self, parcel: &Parcel, compresses: bool) -> anyhow::Result<Option<String>> {
         let files = parcel.files(compresses);
-        // The shorter name is a prefix of the longer one.
+        // The shorter path is the start of the longer one. So one list, for the shorter path, has
+        // both objects.
         let shorter = files.iter().min_by_key(|file| file.len());
         let Some(shorter) = shorter else {
             return Ok(None);
@@ -133,7 +135,8 @@ impl LakeBucket {
         io::copy(&mut file, &mut hashing).with_context(place)?;
         let [name, _] = parcel.files(compresses);
         let sha256 = hashing.finish().1;
-        // Another run may have written this object. With the same name, it has the same content.
+        // Another run may have written this object. An object with the same name has the same
+        // content.
         let always = PutCondition::Always;
         (self.service).put_file(&self.below(&name), &file, &sha256, always)?;
         Ok(())
@@ -143,12 +146,12 @@ impl LakeBucket {
         self.url.with_ending(&format!("/{file}"))
     }
 
-    /// The path below the root of the file that an upload writes.
+    /// The file that an upload writes, as a path relative to the root of the lake.
     fn file_of<'u>(&self, upload: &'u UnfinishedUpload) -> Option<&'u str> {
         upload.key.strip_prefix(self.url.key())?.strip_prefix('/')
     }
 
-    /// Aborts the uploads of other runs for which `is_useless` is true.
+    /// Aborts each unfinished upload of another run for which `is_useless` returns true.
     fn abort_where(
         &mut self,
         is_useless: impl Fn(&LakeBucket, &UnfinishedUpload) -> bool,
@@ -166,7 +169,7 @@ impl LakeBucket {
     }
 }
 
-/// Whether a path below the root has the form of a file in a lake.
+/// Whether a path, relative to the root of a lake, has the form of a file of this layout.
 fn is_of_layout(file: &str) -> bool {
     let parts: Vec<&str> = file.split('/').collect();
     match parts[..] {

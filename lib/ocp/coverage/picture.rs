@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// Pixels between two hours, and between two rows of days: 60 rows fit on a screen.
 const CELL: usize = 14;
 const ROW: usize = 12;
-/// The size of an hour's box, in pixels.
+/// The width and the height of an hour's box, in pixels.
 const BOX: usize = 12;
 const BOX_HEIGHT: usize = 10;
 /// The average width of a character of the title, in pixels.
@@ -26,8 +26,8 @@ const LEFT: usize = 150;
 /// The height of a calendar's title and of the row with the hours, in pixels.
 const TOP: usize = 52;
 
-/// The CSS class of a state's boxes, its colour, and its colour on a dark screen. Colour-blind
-/// people can distinguish them.
+/// The CSS class of a state's boxes, and their colour on a light and on a dark screen. Colour-blind
+/// people can distinguish these colours.
 fn look(state: HourState) -> (&'static str, &'static str, &'static str) {
     match state {
         HourState::Have => ("have", "#0072b2", "#3d9bdc"),
@@ -47,7 +47,7 @@ fn style() -> String {
         let _ = write!(light, ".{class}{{fill:{on_light}}}");
         let _ = write!(dark, ".{class}{{fill:{on_dark}}}");
     }
-    // This rule comes after the rules of the states, because it replaces their colour.
+    // This rule comes after the rules of the states, because it overrides the colour of a state.
     light += ".departs{fill:#ffffff;stroke:#d55e00;stroke-width:3}";
     dark += ".departs{fill:#161616;stroke:#ff9a4d}";
     format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")

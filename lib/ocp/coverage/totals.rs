@@ -19,15 +19,15 @@ pub mod hourly;
 /// A difference of at most this many records is treated as random.
 const LEAST: f64 = 3.0;
 
-/// The usual ratio of an hour comes from the hours in this time before it, if at least
-/// `LEAST_RECENT` of them have calls. Otherwise it comes from the whole range.
+/// The usual ratio for an hour is computed from the seven days before this hour. If fewer than
+/// `LEAST_RECENT` hours of these days have calls, the ratio is computed from the whole range.
 const RECENT: Duration = Duration::from_secs(7 * 86_400);
 const LEAST_RECENT: usize = 12;
 
 /// The number of records of each group in each hour.
 pub type HourlyRecords = BTreeMap<(String, Timestamp), u64>;
 
-/// The two numbers of an hour.
+/// An hour with its number of records and its count from the Metrics API.
 struct HourPair {
     hour: Timestamp,
     records: u64,
@@ -39,12 +39,12 @@ struct HourPair {
 pub struct Comparison {
     /// The number of hours that were compared.
     pub hours: usize,
-    /// Hours that differ, sorted by group and time.
+    /// The hours whose number of records is not the usual one, sorted by group and time.
     pub departures: Vec<Departure>,
 }
 
 impl Comparison {
-    /// The hours of a calendar that differ.
+    /// The departures in the hours that `calendar` shows as exported.
     pub fn of<'a>(&'a self, calendar: &'a Calendar) -> impl Iterator<Item = &'a Departure> {
         let all = self.departures.iter();
         all.filter(|one| is_held(calendar, &one.group, one.hour))

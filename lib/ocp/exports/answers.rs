@@ -31,7 +31,7 @@ pub enum Created {
         error: anyhow::Error,
         /// Whether the same reason holds for every request of the group.
         whole_group: bool,
-        /// Whether the reason may hold for other requests, too, because it is not about the window.
+        /// Whether the reason may also hold for other requests, because it is not about the window.
         is_general: bool,
     },
     /// The service accepted the request, but no id was found in the reply. The advice names the
@@ -49,11 +49,12 @@ pub enum Metadata {
         /// The size in bytes, if the service states it.
         size_of_export: Option<u64>,
     },
-    /// The service refuses the request now, even if the export was READY. Request the state again.
+    /// The service refuses this request, although the export may be READY. Request the state of the
+    /// export again.
     NotReady(Withheld),
 }
 
-/// A refusal of a part of an export, although the export may be READY.
+/// A refused request for the metadata or a page of an export that may be READY.
 #[derive(Clone, Debug)]
 pub struct Withheld {
     /// The request that was refused.
@@ -96,6 +97,7 @@ pub(crate) enum Download {
         /// The media type that the service states.
         media_type: Option<String>,
     },
-    /// The service refuses the request now, even if the export was READY. Request the state again.
+    /// The service refuses this request, although the export may be READY. Request the state of the
+    /// export again.
     NotReady(Withheld),
 }

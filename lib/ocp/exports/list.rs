@@ -60,9 +60,9 @@ impl Exports {
         }
     }
 
-    /// Looks an export up in the list after a status that means expired, such as 404, because the
-    /// export may be gone or the path may be wrong. Returns `None` only if the list does not show
-    /// the export either.
+    /// Searches the list for an export after a status that means expired, such as 404: either the
+    /// export is gone, or the path in the profile is wrong. `None` if the list does not show the
+    /// export either.
     pub(super) fn status_by_list(
         &self,
         request: &ExportRequest,
@@ -91,8 +91,8 @@ impl Exports {
         Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
     }
 
-    /// The export `export_id` in a list; `None` if the list does not show it. If an entry has no
-    /// id, this is an error instead of `None`.
+    /// The export `export_id` in a list; `None` if the list does not show it. Fails if the list
+    /// does not show it but has an entry without an id, because this entry may be the export.
     pub(super) fn listed(
         &self,
         reply: &Value,

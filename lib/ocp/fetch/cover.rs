@@ -9,9 +9,9 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
-/// Splits a window into the known requests that overlap it, and the gaps between them. If a plan is
-/// made again an hour later, its lines resume the exports of the earlier plan, with their windows.
-/// No hour is exported twice.
+/// Splits a window into the known requests that overlap it, and the gaps between these requests. If
+/// a plan is made again an hour later, its lines therefore resume the earlier exports, whose
+/// windows stay the same. No hour is exported twice.
 pub(super) fn cover(
     job: &ExportJob,
     line: &Object,

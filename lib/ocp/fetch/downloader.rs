@@ -21,7 +21,7 @@ use crate::json::object::Object;
 use crate::ocp::exports::Withheld;
 use crate::ocp::ledger::{PageEntry, Ready};
 
-/// Counts for the report.
+/// The downloader's counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DownloadCounts {
     exports: u64,
@@ -183,7 +183,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
             fetchable.job.is_compared,
             ready.pages(),
         ) {
-            // A comparison needs a line even if the export is empty.
+            // A line from `ocp-receive gaps` gets an output line even if its export has no page.
             let mut line = line.clone();
             set_ready(&mut line, &fetchable.export_id, ready)?;
             line.set("pages", &0)?;

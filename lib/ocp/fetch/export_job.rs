@@ -1,4 +1,4 @@
-//! A request in progress, and the lines that it must write.
+//! A request in progress, and the lines to write for it.
 
 use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
@@ -8,9 +8,9 @@ use crate::ocp::ledger::{PageEntry, Ready};
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
-    /// Whether the line is from `ocp-receive gaps`. Such a request may share records with other
-    /// requests. It needs an export that was created at `not_before` or later. It writes a line
-    /// even if the export has no page.
+    /// Whether the input line is from `ocp-receive gaps`. Such a request may share records with
+    /// other requests. Its export must have been created at the line's `not_before` or later. An
+    /// output line is written even if the export has no page.
     pub(super) is_compared: bool,
     /// The export id in the input line.
     pub(super) export_id: Option<String>,
@@ -27,9 +27,10 @@ pub(super) struct ExportJob {
 /// The lines to write for an export.
 #[derive(Clone, Debug)]
 pub(super) enum OwedLines {
-    /// One output line for each page, made from this input line.
+    /// All pages: one output line for each, made from this input line.
     All(Object),
-    /// The page size, and the input lines with their page numbers: one output line for each.
+    /// Single pages: the page size, and the number and input line of each page. Each input line
+    /// gives one output line.
     Pages(u64, Vec<(u64, Object)>),
 }
 
@@ -52,7 +53,7 @@ impl OwedLines {
         }
     }
 
-    /// The line for a page; `None` if the page is not wanted.
+    /// The input line for a page; `None` if the page is not wanted.
     pub(super) fn line_of(&self, number: u64) -> Option<Object> {
         match self {
             OwedLines::All(object) => Some(object.clone()),

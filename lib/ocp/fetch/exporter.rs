@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 /// downloaded for only 24 hours. These pages take an hour at the documented rate.
 const PAGES_AHEAD: u64 = 300;
 
-/// Counts for the report.
+/// The exporter's counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ExportCounts {
     pub(super) lines: u64,
@@ -122,7 +122,8 @@ impl<'a> Exporter<'a> {
             ExporterEvent::PageDone => self.pages_ahead = self.pages_ahead.saturating_sub(1),
             ExporterEvent::ExportDone => {
                 self.downloading -= 1;
-                // Pages of failed downloads are not ahead any more.
+                // A failed download leaves its pages in `pages_ahead`. When no export is left to
+                // download, no page is ahead.
                 if self.downloading == 0 {
                     self.pages_ahead = 0;
                 }
@@ -151,7 +152,8 @@ impl<'a> Exporter<'a> {
     }
 
     pub(super) fn send(&mut self, event: DownloaderEvent) {
-        // This fails only if the downloader has failed, and the downloader returns its own error.
+        // Sending fails only if the downloader has failed, and the downloader returns its own
+        // error.
         let _ = self.out.send(event);
     }
 
@@ -181,8 +183,8 @@ impl<'a> Exporter<'a> {
         self.groups.of(&job.request.group)
     }
 
-    /// Adds the request of a line, or the requests that cover its window, to the queue of the
-    /// group.
+    /// Adds the request of a line, or the requests that cover the line's window, to the queue of
+    /// the group.
     fn enqueue(&mut self, asked: PlanLine) -> anyhow::Result<()> {
         let job = asked.job;
         let now = self.retry().now();
@@ -227,7 +229,7 @@ impl<'a> Exporter<'a> {
     }
 
     /// The requests of a line from `ocp-receive gaps`. An export that was created before `since`
-    /// lacks later records, so it is requested again.
+    /// may lack late records, so it is requested again.
     fn export_since(
         &self,
         job: &ExportJob,

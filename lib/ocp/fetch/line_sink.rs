@@ -1,6 +1,8 @@
-//! The output for lines: a stream, or a list (a file or an object) with all lines of the run. The
-//! ledger records an export as fetched after the reader of a pipe has read its lines. With a list,
-//! it does so when the list gets its name or is in its bucket.
+//! The output for lines: a stream, or a list (a file or an object) with all lines of the run.
+//!
+//! The ledger records an export as fetched when the lines of this export are safe. In a pipe, lines
+//! are safe when the reader has read them; in a list, when the list has its name or is in its
+//! bucket.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -54,8 +56,8 @@ impl<'o> LineTarget<'o> {
 pub(super) struct LineSink<'a, 'o> {
     site: &'a Site<'a>,
     out: LineOutput<'o>,
-    /// Exports whose lines may be unread: the offset in the output after the last line, the request
-    /// and the id.
+    /// Exports whose lines the reader may not have read yet. For each: the offset in bytes after
+    /// its last line, the request and the id.
     unmarked: VecDeque<(u64, ExportRequest, String)>,
 }
 
@@ -101,7 +103,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
         }
     }
 
-    /// Flushes what was written.
+    /// Flushes a stream; does nothing for a list.
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         match &mut self.out {
             LineOutput::Stream(commit) => commit.flush(),
@@ -110,7 +112,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
     }
 
     /// Call when all lines of an export are written. The ledger records the export as fetched when
-    /// these lines have been read.
+    /// the reader has read these lines, or when their list is complete.
     pub(super) fn complete(&mut self, request: &ExportRequest, export_id: &str) {
         let end = match &self.out {
             LineOutput::Stream(commit) => commit.bytes(),
@@ -120,7 +122,8 @@ impl<'a, 'o> LineSink<'a, 'o> {
             .push_back((end, request.clone(), export_id.to_owned()));
     }
 
-    /// Records in the ledger all exports whose lines have been read.
+    /// Records in the ledger the exports whose lines the reader of a stream has read. Does not
+    /// wait. Does nothing for a list.
     pub(super) fn mark_read(&mut self) -> anyhow::Result<()> {
         let LineOutput::Stream(commit) = &mut self.out else {
             return Ok(());
@@ -134,8 +137,8 @@ impl<'a, 'o> LineSink<'a, 'o> {
         Ok(())
     }
 
-    /// Waits until all lines are read, gives the list its name, or uploads the list. Records all
-    /// complete exports in the ledger.
+    /// Waits until the reader of a stream has read all lines, or completes the list: renames the
+    /// file or uploads the object. Then records the complete exports in the ledger.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         let unmarked = std::mem::take(&mut self.unmarked);
         let mut each = unmarked.iter();
@@ -157,7 +160,7 @@ fn mark(site: &Site<'_>, request: &ExportRequest, export_id: &str) -> anyhow::Re
     remove_ended(site, request)
 }
 
-/// Deletes the pages of earlier exports of the request, which have ended.
+/// Deletes the pages of the request's ended exports.
 fn remove_ended(site: &Site<'_>, request: &ExportRequest) -> anyhow::Result<()> {
     match site.ledger().history().record(request) {
         Some(record) => site.zips.remove_ended(request, record),
@@ -184,10 +187,10 @@ impl ListFile {
         Ok(self.open.insert(file))
     }
 
-    /// Gives the list its name, and records this in the ledger before and after. `export_ids` are
-    /// the exports whose lines are all in the list. If the run is killed at any point, [`resolve`]
-    /// finds out what happened. If there is no line, no file is created, but an existing file
-    /// becomes empty.
+    /// Gives the list its name by a rename, and writes to the ledger before and after the rename.
+    /// `export_ids` are the exports whose lines are all in the list. If the run is killed at any
+    /// point, [`resolve`] finds out what happened. If there is no line, no file is created, but an
+    /// existing file becomes empty.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
@@ -224,9 +227,9 @@ impl ListObject {
         lines::write(&mut self.writer, line).with_context(place)
     }
 
-    /// Uploads the list, and records this in the ledger before and after. If the run is killed or
-    /// fails at any point, [`resolve`] finds out what happened. If there is no line, no object is
-    /// created, but an existing object becomes empty.
+    /// Uploads the list, and writes to the ledger before and after the upload. If the run is killed
+    /// or fails at any point, [`resolve`] finds out what happened. If there is no line, no object
+    /// is created, but an existing object becomes empty.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         let place = format!("writing the temporary file of {}", self.pending.url());
         self.writer.flush().context(place)?;

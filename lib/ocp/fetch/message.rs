@@ -1,4 +1,4 @@
-//! The messages between the two workers.
+//! The messages to the exporter and to the downloader.
 
 use std::io;
 

@@ -49,9 +49,10 @@ pub struct FetchOptions {
     #[arg(long)]
     pub poll_once: bool,
 
-    /// Request the state of an export every DUR at first. Later each pause is a tenth of the time
-    /// waited so far, at most 30 times DUR. If the service does not show a new export within 150
-    /// times DUR, the program requests the export again.
+    /// The shortest pause between two requests for the state of an export. Each pause is a tenth of
+    /// the time that the run has waited for this export, but at least DUR and at most 30 times DUR.
+    /// If the service does not show a new export within 150 times DUR, the run requests the export
+    /// again.
     #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
     pub poll: Duration,
 

@@ -149,8 +149,8 @@ impl<'a> PageFetcher<'a> {
         }
     }
 
-    /// Adds the members of a stored page. Returns false if the file has changed. The checksum is
-    /// compared, because the output lines contain it.
+    /// Adds the members of a stored page. Returns false if the file no longer has the recorded
+    /// SHA-256, which the output lines contain.
     pub(super) fn keep(&mut self, page: &PageEntry) -> anyhow::Result<bool> {
         let path = self.site.zips.place(&page.file);
         let place = || path.display().to_string();
@@ -184,8 +184,8 @@ impl<'a> PageFetcher<'a> {
 }
 
 /// The largest body of a page, in bytes. If the size of the export is known, it is that size plus a
-/// margin: the stated size may be the compressed or the uncompressed one. Otherwise it is 90 % of
-/// the free disk. Status 74 if the disk has no room for an average page.
+/// margin, because the service may state the size before or after compression. Otherwise it is 90 %
+/// of the free disk space. Status 74 if the disk has no room for an average page.
 fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     const ROOM: u64 = 64 << 20;
     let free = files::free_space(path).with_context(|| path.display().to_string())?;

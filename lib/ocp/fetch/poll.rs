@@ -11,8 +11,8 @@ use crate::error;
 use crate::ocp::exports::{Meaning, Metadata, Ownership, Withheld};
 use crate::time::show_duration;
 
-/// If the service does not show a new export, the run waits this many times the shortest pause
-/// (`--poll`): 5 minutes by default.
+/// An export that the service does not show within this many times `--poll` after its creation
+/// counts as lost: 5 minutes by default.
 const LAG_POLLS: u32 = 150;
 
 /// How often a request may lose its export, and how often the service may refuse the pages of a
@@ -141,7 +141,8 @@ impl Exporter<'_> {
         let api = self.site.api;
         let (request, export_id) = (&running.job.request, &running.export_id);
         let metadata = api.metadata(&request.group, export_id)?;
-        // The export may have become READY after the state was read. Then it has another state now.
+        // The export may have become READY after its unknown state was read. So the state is read
+        // again: the metadata counts only if the state is still the same.
         let has_metadata = matches!(metadata, Metadata::Known { .. })
             && (api.status(request, export_id)?).is_some_and(|seen| seen.state == state);
         if !has_metadata {
@@ -164,7 +165,7 @@ impl Exporter<'_> {
         let waited = now - running.since;
         running.is_reported = is_reported;
         if !options.poll_once && waited > options.max_wait && self.unknown_states.contains(state) {
-            // A longer wait does not help, because the state of the export is still unknown.
+            // A longer wait does not help, because the profile does not say what this state means.
             let advice = self.site.api.profile().fit_state(state, false);
             return Err(error::misspelled(format!(
                 "export {} is {state}, an unknown state, for {}: {advice}",
@@ -231,7 +232,7 @@ impl Exporter<'_> {
     }
 
     /// Handles a READY export: passes it to the downloader, or only writes its lines (`--until`).
-    /// `files` is the number of files, and the number of bytes if it is known.
+    /// `files` holds the number of files, and the number of bytes if that is known.
     pub(super) fn fetch(
         &mut self,
         job: ExportJob,

@@ -53,7 +53,7 @@ impl FetchProgress {
         self.update(|state| state.requests += count);
     }
 
-    /// Sets what the exporter waits for.
+    /// Shows what the exporter waits for.
     pub(crate) fn waits(&self, what: &str) {
         self.update(|state| state.waiting = what.to_owned());
     }

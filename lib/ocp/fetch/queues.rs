@@ -24,7 +24,7 @@ pub(super) struct GroupQueue {
     /// Why this run creates no more exports of the group: it has waited for `--max-wait`, or must
     /// not wait (`--poll-once`).
     pub(super) closed: Option<&'static str>,
-    /// Whether the service refuses the whole group.
+    /// Set if the service refuses the whole group.
     pub(super) refused: Option<RefusedGroup>,
     /// Whether the service accepted an export of the group in this run.
     pub(super) is_served: bool,
@@ -33,7 +33,7 @@ pub(super) struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// Stops the requests of the group, because the service refused one with this status.
+    /// Stops the requests of the group, because the service refused one of them with `status`.
     pub(super) fn refuse(&mut self, status: Status) {
         self.refused.get_or_insert(RefusedGroup {
             status,
@@ -43,10 +43,10 @@ impl GroupQueue {
     }
 }
 
-/// The requests that were not sent after the first refusal of the group.
+/// The requests of a group that were not sent, because the service had refused the group.
 pub(super) struct RefusedGroup {
     pub(super) status: Status,
-    /// The first of these requests.
+    /// The first request that was not sent.
     pub(super) first: Option<ExportRequest>,
     pub(super) count: u64,
 }
@@ -82,7 +82,7 @@ impl GroupQueues {
         self.groups.entry(group.to_owned()).or_default()
     }
 
-    /// Whether no request is left. `ended` means that no more requests will be added.
+    /// Whether nothing is left to do. `ended` means that no more requests will be added.
     pub(super) fn are_idle(&self, ended: bool) -> bool {
         self.groups.values().all(|queue| {
             let awaits_slot = |running: &Running| !(running.is_reported && ended);

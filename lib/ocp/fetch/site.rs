@@ -1,4 +1,4 @@
-//! The data that both workers share.
+//! The data that the exporter and the downloader share.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -8,7 +8,8 @@ use crate::ocp::ledger::Ledger;
 use crate::ocp::zip_store::ZipStore;
 use crate::os::mutex::lock;
 
-/// What both workers use: the API, the ledger, the options and the store for ZIPs.
+/// The API, the ledger, the options and the store for ZIPs. The exporter and the downloader share
+/// them.
 #[derive(Debug)]
 pub struct Site<'a> {
     pub(super) api: &'a Exports,

@@ -63,7 +63,7 @@ impl Exporter<'_> {
         }
     }
 
-    /// Continues with an export of an earlier run, or of an earlier stage.
+    /// Continues with an export that an earlier run or an earlier stage (`--until`) requested.
     pub(super) fn resume(&mut self, job: ExportJob, export: &ExportEntry) -> anyhow::Result<()> {
         if let (Some(ready), Until::Fetched) = (export.ready, self.site.options.until) {
             let files = (ready.num_of_files, ready.size_of_export);
@@ -155,15 +155,16 @@ impl Exporter<'_> {
         }
     }
 
-    /// Searches the list for an export of this request that is not in the ledger, because the reply
-    /// to its create was lost.
+    /// Searches the list for an export of this request that the ledger does not know, because the
+    /// reply to the create was lost.
     pub(super) fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
         self.adopt_if(job, |seen| {
             !matches!(seen.meaning, Meaning::Expired | Meaning::Failed)
         })
     }
 
-    /// Searches the list for an export of this request that is `wanted` and has not ended.
+    /// Searches the list for an export of this request that has not ended and for which `wanted` is
+    /// true.
     fn adopt_if(
         &mut self,
         job: &ExportJob,
@@ -218,7 +219,8 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Whether an export belongs to the request. The list shows it if the status does not.
+    /// Whether an export belongs to the request. Reads the list of exports if `seen` does not show
+    /// this.
     pub(super) fn owner(
         &self,
         request: &ExportRequest,

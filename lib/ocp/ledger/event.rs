@@ -42,7 +42,7 @@ pub(super) enum LedgerEvent {
         size_of_export: Option<u64>,
         page_size: u64,
     },
-    /// A page will be downloaded. This request counts towards the rate of the next run, too.
+    /// A page will be downloaded. The request for it also counts towards the rate of the next run.
     Requesting { export_id: String, page_number: u64 },
     /// A page is on disk and verified.
     Page {
@@ -56,7 +56,8 @@ pub(super) enum LedgerEvent {
     Delivering(ListDelivery),
     /// The list did not get its name; its temporary file will be deleted.
     Withdrawn { temp: PathBuf },
-    /// Every page of the export is on disk, and the lines of all pages were read or are on disk.
+    /// Every page of the export is on disk. The lines of all pages are on disk or in a bucket, or
+    /// the reader of the pipe has read them.
     Fetched { export_id: String },
     /// The ZIPs of a fetched export will be deleted, as the user asked.
     Pruned { export_id: String },
@@ -79,12 +80,13 @@ pub struct PageEntry {
     pub members: u64,
 }
 
-/// A list: the lines of some exports, in a file that a rename publishes or in an object.
+/// A list: the lines of some exports, in a file or in an object of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListDelivery {
-    /// The absolute path before the rename. For an object: a name of this version of the object.
+    /// The absolute path of the temporary file. For an object: a name of this version of the
+    /// object.
     pub(crate) temp: PathBuf,
-    /// The absolute path after the rename, or the address of the object.
+    /// The absolute path of the list, or the address of the object.
     pub(crate) path: PathBuf,
     /// The exports whose lines are all in the list.
     pub(crate) export_ids: Vec<String>,
@@ -94,7 +96,7 @@ pub(crate) struct ListDelivery {
 }
 
 impl ListDelivery {
-    /// A list in the object at `url`; its content has this SHA-256.
+    /// A list in the object at `url`; `sha256` is the checksum of the object's content.
     pub(crate) fn object(url: &BucketUrl, sha256: String, export_ids: Vec<String>) -> ListDelivery {
         ListDelivery {
             temp: format!("{url}#{sha256}").into(),

@@ -46,7 +46,8 @@ pub struct ExportEntry {
     pub ready: Option<Ready>,
     /// The pages on disk, by number.
     pub pages: BTreeMap<u64, PageEntry>,
-    /// When the lines of the export were read or on disk. If this is set, all pages are on disk.
+    /// When the lines of the export were on disk or in a bucket, or had been read from the pipe. If
+    /// this is set, all pages are on disk.
     pub fetched_at: Option<Timestamp>,
 }
 
@@ -75,13 +76,13 @@ pub enum RequestState {
 pub struct RequestHistory {
     /// The progress of its export.
     pub state: RequestState,
-    /// Whether the lines of the request were ever read or on disk, even if the export was lost
-    /// later.
+    /// Whether the lines of the request were ever on disk or in a bucket, or read from the pipe.
+    /// This stays true if the export ends.
     pub had: bool,
-    /// The ids of earlier exports of the request, which have ended. Until a newer export is
-    /// complete, the pages of these exports are the only copy of the data.
+    /// The ids of the request's ended exports. Until a newer export is complete, the pages of these
+    /// exports are the only copy of the data.
     pub ended: Vec<String>,
-    /// ZIPs that were deleted after their lines had been read.
+    /// ZIPs that were pruned: deleted because the user asked for it.
     pub pruned: Vec<PageEntry>,
 }
 
@@ -91,7 +92,7 @@ pub struct History {
     pub(super) api_url: Option<String>,
     version: Option<u32>,
     records: BTreeMap<ExportRequest, RequestHistory>,
-    /// Requests by the id of their latest export.
+    /// The request of each export id. Only the latest export of each request is here.
     ids: BTreeMap<String, ExportRequest>,
     ended: BTreeSet<String>,
     page_requests: Vec<Timestamp>,
@@ -258,8 +259,9 @@ impl History {
         self.deliveries.retain(|one| !one.export_ids.is_empty());
     }
 
-    /// Treats lists that got their names as read, as the next run of export-fetch will do. For a
-    /// ledger in a bucket, such a list may be on another machine's disk, so it counts as lost.
+    /// For each list that got its name: marks the exports in it as fetched, as the next run of
+    /// export-fetch will do. Does nothing for a ledger in a bucket, because the list may be on the
+    /// disk of another machine.
     fn resolve_deliveries(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
         if place.file().is_none() {
             return Ok(());
@@ -272,7 +274,8 @@ impl History {
         Ok(())
     }
 
-    /// Treats lists that are in a bucket as read, as the next run of export-fetch will do.
+    /// For each list that is in its bucket: marks the exports in it as fetched, as the next run of
+    /// export-fetch will do.
     pub(crate) fn resolve_objects(&mut self, head: HeadObject<'_>) -> anyhow::Result<()> {
         for delivery in self.deliveries.clone() {
             if delivery.sha256.is_some() && is_delivered(&delivery, head)? {
@@ -394,8 +397,9 @@ impl PageEntry {
 /// Gets the facts about an object from its bucket; `None` if there is no such object.
 pub(crate) type HeadObject<'h> = &'h dyn Fn(&BucketUrl) -> anyhow::Result<Option<ObjectFacts>>;
 
-/// Whether a list on the disk got its name, or an object in a bucket has the content of its list.
-/// An object that was replaced or deleted later counts as lost, so its lines are written again.
+/// Whether a list is complete: a file got its name, or an object has the content of the list. An
+/// object that was replaced or deleted after the upload counts as incomplete, so the next run
+/// writes its lines again.
 pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> anyhow::Result<bool> {
     match delivery.as_object() {
         Some((url, sha256)) => Ok(head(&url)?.is_some_and(|found| found.has_sum(sha256))),
@@ -403,9 +407,9 @@ pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> any
     }
 }
 
-/// Whether a list on the disk got its name. It did if its directory no longer contains the
-/// temporary file, even if the list was moved later. If the directory is gone, too, the list counts
-/// as lost.
+/// Whether a list on the disk got its name: its directory exists, and the temporary file is no
+/// longer in it. The list itself may have been moved. Without the directory, the list counts as
+/// lost.
 pub(super) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(&delivery.temp) {
         Ok(_) => Ok(false),

@@ -21,7 +21,7 @@ impl LedgerLines {
         }
     }
 
-    /// Appends a line that must not be lost.
+    /// Appends a line. When this returns, the line is safe on the disk or in the bucket.
     pub(super) fn append<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         match self {
             LedgerLines::File(journal) => journal.append(record),
@@ -29,7 +29,7 @@ impl LedgerLines {
         }
     }
 
-    /// Appends a line that may be lost, because it only saves one request to the service.
+    /// Appends a line without a sync, so a crash of the machine may lose it.
     pub(super) fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         match self {
             LedgerLines::File(journal) => journal.append_unsynced(record),

@@ -153,7 +153,7 @@ pub struct Entry {
 }
 
 impl MetricsServiceArgs {
-    /// The path of the API below the base URL.
+    /// The URL of the API: `base` with `path_prefix` appended.
     pub fn url(&self, base: &Url) -> Url {
         join_path(base, &self.path_prefix)
     }

@@ -26,7 +26,7 @@ pub enum Category {
 }
 
 impl MetricsSource {
-    /// The spelling in a path.
+    /// The source, as it is written in a URL path.
     pub fn word(self) -> &'static str {
         match self {
             MetricsSource::Realtime => "realtime",
@@ -39,7 +39,7 @@ impl Category {
     /// All categories, in the order of output.
     pub const ALL: [Category; 3] = [Category::Dialogs, Category::Sessions, Category::Miniapps];
 
-    /// The spelling in a path.
+    /// The category, as it is written in a URL path.
     pub fn word(self) -> &'static str {
         match self {
             Category::Dialogs => "dialogs",
@@ -49,14 +49,14 @@ impl Category {
     }
 }
 
-/// Whether the buckets of a metric can be added.
+/// Whether the buckets of a metric can be added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Additive {
-    /// They can be added.
+    /// Buckets can be added up.
     Yes,
-    /// They cannot be added, because several buckets count the same call.
+    /// Buckets cannot be added up, because several buckets count the same call.
     No,
-    /// The vendor does not document whether they can be added.
+    /// The vendor does not document whether buckets can be added up.
     Unknown,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Metric {
     pub several_per_call: Option<bool>,
     /// The event at which a call is counted; `None` if this is not documented.
     pub seen_when: Option<&'static str>,
-    /// Whether the buckets can be added.
+    /// Whether the buckets can be added up.
     pub additive: Additive,
 }
 
@@ -112,7 +112,7 @@ pub struct CatalogueLine<'a> {
     filters: &'static [&'static str],
 }
 
-/// The endpoint of an API version; `None` for the one that v2 lacks (real-time miniapps). An
+/// The endpoint of an API version; `None` if the version lacks it (real-time miniapps in v2). An
 /// unknown version is treated as v3.
 pub(crate) fn endpoint(
     api: &str,
@@ -123,7 +123,7 @@ pub(crate) fn endpoint(
     all.find(|endpoint| (endpoint.source, endpoint.category) == (source, category))
 }
 
-/// The lines of the catalogue of an API version.
+/// The catalogue's lines for one API version.
 pub fn lines(api: &str) -> impl Iterator<Item = CatalogueLine<'_>> {
     endpoints(api).iter().flat_map(move |endpoint| {
         endpoint.metrics.iter().map(move |metric| CatalogueLine {

@@ -1,5 +1,5 @@
-//! Batch runs with a state. Each run reads the time since the last run. It also reads some time
-//! before that again, because the warehouse changes older numbers.
+//! Batch runs with a state. Each run continues at the end of the last run. It also reads some time
+//! before this end again, because the warehouse changes older numbers.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ mod rows;
 /// The options of an export.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportOptions {
-    /// The longest time in one request.
+    /// The longest range of time that one request covers; `None` for no limit.
     pub window: Option<Duration>,
     /// A bucket is settled this long after its end.
     pub settle: Duration,
@@ -71,16 +71,17 @@ pub(crate) type RangePlan<'p> =
 pub(crate) struct Recall {
     /// The remembered values.
     pub memory: Memory,
-    /// Whether rows have a revision.
+    /// Whether a changed row has the fields `revision` and `previous`.
     tells_revision: bool,
-    /// The series and the starts of buckets in the replies.
+    /// The buckets in the replies: the series and the start of each.
     come: HashSet<(String, Timestamp)>,
     /// The time at which the service made the newest reply.
     as_of: Option<Timestamp>,
 }
 
 impl Recall {
-    /// A changed row shows the number of changes and the previous value.
+    /// Starts with the values in `memory`. A changed row will show the number of changes and the
+    /// previous value.
     pub(crate) fn telling(memory: Memory) -> Recall {
         Recall {
             tells_revision: true,
@@ -88,7 +89,7 @@ impl Recall {
         }
     }
 
-    /// A changed row does not show what has changed.
+    /// Starts with the values in `memory`. A changed row will not show what has changed.
     pub(crate) fn silent(memory: Memory) -> Recall {
         Recall {
             memory,
@@ -122,7 +123,7 @@ pub struct MetricsExport<'a, 'o> {
 }
 
 impl<'a, 'o> MetricsExport<'a, 'o> {
-    /// Creates the run; it sends no request.
+    /// Creates the run without sending a request.
     pub fn new(api: &'a MetricsApi, commit: Commit<'o>, options: ExportOptions) -> Self {
         MetricsExport {
             api,
@@ -201,7 +202,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         self.gaps.missing
     }
 
-    /// The number of refused requests for a single metric so far.
+    /// How many requests for a single metric the service has refused so far.
     pub fn refused(&self) -> u64 {
         self.counts.refused
     }
@@ -222,7 +223,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         std::mem::take(&mut self.gaps).missing
     }
 
-    /// Logs the missing buckets and sets the status, if there are too many.
+    /// If too many buckets are missing, logs an error and sets the status.
     pub(crate) fn judge(&mut self) {
         if self.has_too_many_gaps() {
             log::error!(
@@ -250,7 +251,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// The facts for the report.
+    /// Adds the counts of the run to `report`.
     pub fn report(&self, report: &mut Report) {
         report.set("requests", self.api.requests());
         report.set("rows", self.counts.rows);

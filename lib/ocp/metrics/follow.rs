@@ -1,6 +1,6 @@
-//! Polls real-time numbers. Each poll reads the last hours again, because a bucket grows until
-//! the longest call that started in it has ended. It writes only rows that are new or changed,
-//! and one row for each bucket that has disappeared.
+//! Polls real-time numbers. Each poll reads the last hours again, because a bucket grows until the
+//! longest call that started in it has ended. A poll writes only rows that are new or changed, and
+//! one row for each bucket that has disappeared.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -69,7 +69,7 @@ struct Polls {
     missing: u64,
     /// Entries that the service refused for good in the first poll, while it accepted others.
     left_out: HashSet<String>,
-    /// The worst status of these refusals.
+    /// The worst status with which an entry in `left_out` was refused.
     refused: Status,
 }
 
@@ -257,8 +257,8 @@ fn is_refusal(e: &anyhow::Error) -> bool {
     error::is_narrow(e) && matches!(Status::of(e), Status::Refused | Status::Auth)
 }
 
-/// Whether an error in a poll ends the run. Such errors are a failure of this machine, a reader
-/// that is gone, and a refusal in the first poll, for example of a wrong name.
+/// Whether an error ends the run instead of only one poll: a failure of this machine, a reader that
+/// is gone, or a refusal in the first poll, for example of a wrong name.
 fn is_final(e: &anyhow::Error, is_first: bool) -> bool {
     match Status::of(e) {
         Status::Refused | Status::Auth => is_first,

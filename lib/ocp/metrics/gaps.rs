@@ -7,10 +7,10 @@ use super::series_id::SeriesId;
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// The series of a run so far.
+/// The missing buckets of a run so far.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
-    /// For each series: its last bucket, and the end of the window of that bucket.
+    /// For each series: its last bucket, and the end of the window in which this bucket was read.
     trails: HashMap<SeriesId, (Timestamp, Timestamp)>,
     /// The number of missing buckets.
     pub missing: u64,

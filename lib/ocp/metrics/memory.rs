@@ -13,20 +13,21 @@ pub struct Memory {
     series: BTreeMap<String, RememberedSeries>,
 }
 
-/// One series, with the data for its rows.
+/// A series with its remembered values, and the other data that its rows need.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RememberedSeries {
     /// The name of the metric.
     pub metric: String,
     /// The tags as the service sent them.
     pub tags: String,
-    /// The index of the series' query in its entry.
+    /// The index of the query that gave the series, in the entry's list of queries.
     pub question: usize,
     /// The values, by the start of their buckets.
     buckets: BTreeMap<Timestamp, RememberedValue>,
 }
 
-/// The text of the number, how often it has changed, and whether the bucket is gone.
+/// A remembered value: the text of the number, how often it has changed, and whether the bucket is
+/// gone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct RememberedValue(String, u32, bool);
 
@@ -37,7 +38,8 @@ pub enum Change {
     Same,
     /// No value was remembered.
     New,
-    /// The number of changes, and the value before the last change; `None` if the bucket was gone.
+    /// The number of changes, and the value before the last change. This value is `None` if the
+    /// bucket was gone.
     Changed(u32, Option<String>),
 }
 
@@ -50,7 +52,7 @@ pub(crate) struct GoneBucket {
     pub metric: String,
     /// The tags as the service sent them.
     pub tags: String,
-    /// The index of the series' query in its entry.
+    /// The index of the query that gave the series, in the entry's list of queries.
     pub question: usize,
     /// The start of the bucket.
     pub from: Timestamp,

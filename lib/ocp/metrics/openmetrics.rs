@@ -88,7 +88,7 @@ struct Family {
 }
 
 impl OpenMetrics {
-    /// Creates empty data; `None` if no text is wanted. Samples with times are stored in
+    /// Starts without data; `None` without `--openmetrics`. Samples with times are stored in
     /// `temp_dir`.
     pub fn new(args: &OpenMetricsArgs, temp_dir: PathBuf) -> Option<OpenMetrics> {
         Some(OpenMetrics {
@@ -160,8 +160,8 @@ impl OpenMetrics {
         self.age_sum += seconds;
     }
 
-    /// Replaces the file; status 69 if there are too many series. `now` is the time of the
-    /// service's clock.
+    /// Replaces the file of `--openmetrics`; status 69 if there are too many series. `now` is the
+    /// time of the service's clock.
     pub fn publish(&mut self, is_good: bool, rows: u64, now: Timestamp) -> anyhow::Result<()> {
         self.check()?;
         self.count(is_good, now);

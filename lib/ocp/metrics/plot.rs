@@ -22,7 +22,7 @@ pub(crate) struct PlotBucket {
     pub(crate) is_settled: bool,
 }
 
-/// One metric of one set of tags over time.
+/// A series: the values of one metric with one set of tags over time.
 #[derive(Clone, Debug)]
 pub(crate) struct PlotSeries {
     pub(crate) metric: String,
@@ -44,7 +44,7 @@ impl Plot {
         self.series.len()
     }
 
-    /// Whether there is no series with a bucket.
+    /// Whether no series has a bucket.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
@@ -76,7 +76,7 @@ impl PlotSeries {
         )
     }
 
-    /// The range and the latest value, as text.
+    /// The least, the greatest and the latest value, as text.
     fn facts(&self) -> String {
         let (min, max) = self.range();
         let last = self.last().map_or(0.0, |bucket| bucket.value);

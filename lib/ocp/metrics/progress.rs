@@ -11,16 +11,16 @@ use crate::export::commit::Commit;
 use crate::export::state::State;
 use crate::time::Timestamp;
 
-/// The version of the format.
+/// The version of the state's format.
 pub const VERSION: u32 = 1;
 
-/// The position of each entry.
+/// The positions of all entries, by the name of the entry (category and group).
 pub type MetricsProgress = BTreeMap<String, EntryProgress>;
 
 /// The position of one category of one group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EntryProgress {
-    /// The end of what was read.
+    /// The time up to which numbers were read.
     #[serde(flatten)]
     pub reach: ReadUpTo,
     /// The time at which the service made the newest reply.
@@ -30,8 +30,8 @@ pub struct EntryProgress {
     pub remembered: Memory,
 }
 
-/// The end of what was read. Older states of real-time runs have `next` instead of `seen_to`, with
-/// the same meaning.
+/// The time up to which numbers were read. A state that an older version wrote in real-time has
+/// `next` instead of `seen_to`, with the same meaning.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadUpTo {
@@ -58,7 +58,7 @@ pub struct OpenState {
 }
 
 impl OpenState {
-    /// The opened state, with the positions in it; without a file, nothing is saved.
+    /// The opened state, with the positions in it. Without a state, nothing is saved.
     pub fn new(opened: Option<(State, Option<MetricsProgress>)>) -> OpenState {
         let (file, progress) = opened.unzip();
         OpenState {
@@ -67,8 +67,8 @@ impl OpenState {
         }
     }
 
-    /// Flushes the rows written so far. Then saves their position, if the output can be flushed
-    /// before the end of the run.
+    /// Flushes the rows written so far. Saves the positions in the state, unless the output is a
+    /// file that gets its name at the end of the run.
     pub fn note(&self, commit: &mut Commit<'_>, now: Timestamp) -> anyhow::Result<()> {
         match &self.file {
             // The file of `--state-out` is written only after a complete run.

@@ -157,7 +157,7 @@ impl Question {
         )
     }
 
-    /// The name of the request in messages: source, category, group and window.
+    /// Names the request in messages: source, category, group and window.
     pub fn what(&self, window: Window) -> String {
         format!(
             "{} {} of group {}, {window}",

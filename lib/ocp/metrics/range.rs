@@ -1,4 +1,4 @@
-//! Reads a range of time from the command line once.
+//! Runs without a state: reads the numbers of one range, which flags give.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct MetricsRangeArgs {
 }
 
 impl MetricsRangeArgs {
-    /// `--from`, if given. `today` means a day in `zone`.
+    /// The time of `--from`; `None` without this flag. `yesterday` and `today` are days in `zone`.
     pub fn start(&self, now: Timestamp, zone: Zone) -> anyhow::Result<Option<Timestamp>> {
         let given = self.from.as_deref();
         given
@@ -38,7 +38,7 @@ impl MetricsRangeArgs {
             .transpose()
     }
 
-    /// `--to`, if given. `today` means a day in `zone`.
+    /// The time of `--to`; `None` without this flag. `yesterday` and `today` are days in `zone`.
     pub fn end(&self, now: Timestamp, zone: Zone) -> anyhow::Result<Option<Timestamp>> {
         let given = self.to.as_deref();
         given
@@ -78,7 +78,7 @@ impl MetricsRangeArgs {
 }
 
 impl MetricsExport<'_, '_> {
-    /// Reads the range of each entry once and writes all its rows.
+    /// Reads the range of each entry once and writes all rows.
     pub fn run_range(
         mut self,
         entries: &[Entry],

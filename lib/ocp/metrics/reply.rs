@@ -34,7 +34,7 @@ const LONGEST: u64 = 64 << 30;
 pub enum MetricsReplyError {
     /// The reply ended early.
     Cut(String),
-    /// The network failed in another way.
+    /// Receiving the reply failed, but not because the reply ended early.
     Net(NetError),
     /// The reply is an error message of the service, although its status is that of a success.
     Said(String),
@@ -67,7 +67,7 @@ pub(crate) struct Series<'a> {
     pub metric: Cow<'a, str>,
     /// The tags as the service sent them.
     pub tags: &'a str,
-    /// The same tags, decoded.
+    /// The tags, decoded.
     pub tag_values: Value,
     /// The id of the series.
     pub id: SeriesId,
@@ -92,14 +92,14 @@ struct Points<'a>(Vec<(ReplyKey<'a>, &'a RawValue)>);
 #[serde(transparent)]
 struct ReplyKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The keys of the previous series and their times. Most series of a reply have the same keys, so
-/// these need not be parsed again.
+/// The keys of the previous series, with the times that they name. Most series of a reply have the
+/// same keys, so most keys need not be parsed again.
 #[derive(Debug, Default)]
 struct KnownKeys(Vec<(Box<str>, Timestamp)>);
 
 impl KnownKeys {
-    /// The time of a key; `None` if the key is not a time. `at` is the position of the key in the
-    /// series.
+    /// The time that a key names; `None` if the key is not a time. `at` is the position of the key
+    /// in the series.
     fn time(&mut self, at: usize, key: &str, zone: Zone) -> Option<Timestamp> {
         match self.0.get_mut(at) {
             Some((known, time)) if **known == *key => Some(*time),
@@ -168,7 +168,7 @@ impl MetricsReply {
             as_of,
         };
         let mut ids = Vec::new();
-        // For each series that was read before: the first and the last bucket.
+        // For each series read so far from this reply: its first and its last bucket.
         let mut seen: HashMap<SeriesId, (Timestamp, Timestamp)> = HashMap::new();
         reply.each_series(question, |series| {
             ids.push(series.id);

@@ -24,15 +24,16 @@ pub struct Observation<'a> {
     pub value: &'a str,
     /// Whether a part of the bucket is outside of the requested range.
     pub is_partial: bool,
-    /// Whether the bucket is missing and zero is assumed.
+    /// Whether the value 0 is assumed, because the bucket is missing.
     pub is_assumed: bool,
-    /// Whether the service sent the bucket before and no longer does.
+    /// Whether the service has stopped sending the bucket.
     pub is_gone: bool,
-    /// The number of changes, and the value before the last change; `null` if the bucket was gone.
+    /// The number of changes, and the value before the last change. This value is `null` if the
+    /// bucket was gone.
     pub revision: Option<(u32, &'a str)>,
 }
 
-/// The part of the rows of one series that follows the value.
+/// The fields between `value` and `settled` in a row.
 #[derive(Serialize)]
 struct SeriesFields<'a> {
     step: BucketStep,
@@ -48,31 +49,31 @@ struct SeriesFields<'a> {
     as_of: Timestamp,
 }
 
-/// The number of buckets whose times are cached as text.
+/// The cache of bucket times is emptied when it holds more buckets than this.
 const KEPT_BUCKETS: usize = 4096;
 
-/// Writes the lines of observations. Text that is common to a series or a bucket is built once,
-/// because there are millions of lines.
+/// Writes the lines of observations. It keeps the text that many rows of a series or a bucket
+/// share, because there are millions of lines.
 #[derive(Debug, Default)]
 pub(crate) struct RowLines {
     /// The series to which `head` and `fields` belong.
     series: String,
     tags: String,
     as_of: Option<Timestamp>,
-    /// The line up to the start of the bucket.
+    /// The text of a line before the start of the bucket.
     head: Vec<u8>,
-    /// The line after the value, up to `settled`.
+    /// The text after the value, up to and including the key `settled`.
     fields: Vec<u8>,
-    /// For the start of each bucket: the text of the line from this start up to the value, and the
-    /// end of the bucket.
+    /// For the start of each bucket: the text from this start up to and including the key `value`,
+    /// and the end of the bucket.
     buckets: HashMap<Timestamp, (Box<str>, Timestamp)>,
     line: Vec<u8>,
 }
 
 impl RowLines {
-    /// The line of an observation of the bucket that starts at `from`. The row is settled if the
-    /// bucket ended at least `settle` before `as_of`. All calls must have the same step and time
-    /// zone.
+    /// The line for `seen`, an observation of the bucket that starts at `from`. The row is settled
+    /// if the bucket ended at least `settle` before `as_of`. All calls must have the same step and
+    /// time zone.
     pub(crate) fn line(
         &mut self,
         question: &Question,

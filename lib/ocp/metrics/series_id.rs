@@ -46,7 +46,8 @@ struct Middle {
 }
 
 impl SeriesIds {
-    /// The ids for a query. The order of the values of a filter does not matter.
+    /// Prepares the ids for the series of a query. Queries whose filters differ only in the order
+    /// of the values give equal ids.
     pub(crate) fn of(question: &Question) -> anyhow::Result<SeriesIds> {
         let mut filters = question.filters.clone();
         for value in filters.values_mut() {

@@ -11,7 +11,8 @@ use crate::net::retry::Attempt;
 use crate::ocp::exports::{Exports, RIGHT_TO_EXPORT, RIGHT_TO_LIST};
 use crate::ocp::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 
-/// The most requests for one role: a correction can be wrong, so that another one follows.
+/// The largest number of requests for one role. One correction may not be enough, because it can be
+/// wrong.
 const MOST_CORRECTIONS: usize = 6;
 
 /// The API, with the corrections that the probe has made so far.
@@ -184,7 +185,7 @@ impl Asker {
     }
 }
 
-/// A request in the form of the report.
+/// A request as the report shows it.
 pub(super) fn shown(spelled: &RoleRequest) -> ProbeRequest {
     ProbeRequest {
         method: spelled.method.to_string(),
@@ -194,7 +195,7 @@ pub(super) fn shown(spelled: &RoleRequest) -> ProbeRequest {
     }
 }
 
-/// Advice in the form of the report.
+/// Advice as the report shows it.
 pub(super) fn advised(advice: &Advice) -> ProbeAdvice {
     ProbeAdvice {
         lines: advice.lines.iter().map(ToString::to_string).collect(),

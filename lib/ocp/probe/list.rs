@@ -1,4 +1,4 @@
-//! Reads the list of exports, and chooses one of them for the other roles.
+//! Reads the list of exports, and chooses an export with which the other roles are tested.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Meaning, Profile, Role, Subject};
 
-/// An export for the roles that need an export.
+/// An export, for the roles whose request contains an export id.
 #[derive(Debug)]
 pub(super) struct KnownExport {
     pub(super) id: String,
@@ -82,7 +82,8 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// Chooses an export from the list for the other roles: a READY export if there is one.
+/// Chooses an export of the list, with which the other roles are tested: a READY export if there is
+/// one.
 pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport> {
     let known = |one: &Value| {
         Some(KnownExport {

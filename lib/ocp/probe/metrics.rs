@@ -10,7 +10,7 @@ use crate::ocp::metrics::catalogue::{self, Category, MetricsSource};
 use crate::ocp::metrics::question::{BucketStep, MetricsFilters, Question};
 use crate::time::Zone;
 
-/// The names of the steps.
+/// The steps, each with the source that it tests.
 pub(super) const ROLES: [(&str, MetricsSource); 2] = [
     ("metrics_realtime", MetricsSource::Realtime),
     ("metrics_batch", MetricsSource::Batch),

@@ -1,4 +1,4 @@
-//! The last role: downloads a page, and checks that the service reads the page number.
+//! The last role: downloads a page, and checks that the service uses the page number.
 
 use std::fs::File;
 use std::io::Seek;

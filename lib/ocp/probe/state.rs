@@ -76,7 +76,7 @@ fn state(
     if !asker.need("status", &one, about, step, has_state)? {
         return Ok(None);
     }
-    // The export was not in the list before, so its fields were not checked there.
+    // The step `list` did not show this export, so it did not check the fields.
     if !known.is_listed && step.ok {
         recognise(asker, &one, about, step)?;
     }
@@ -127,9 +127,11 @@ fn unknown_state(
     let before = asker.profile().clone();
     let subject = Subject::export(group, &known.id);
     let reply = asker.json(Role::Metadata, subject, &mut aside)?;
-    // Undoes corrections of the metadata role, because its own step makes and reports them.
+    // Undoes corrections of the metadata role here, because the step `metadata` makes and reports
+    // them.
     asker.api.respell(before);
-    // The export may have become READY after the state was read. Then it has another state now.
+    // The export may have become READY after its unknown state was read. So the state is read
+    // again: the metadata counts only if the state is still the same.
     let mut again = ProbeStep::new("status", "");
     let has_metadata =
         reply.is_some() && state(asker, group, known, &mut again)?.as_deref() == Some(word);

@@ -90,8 +90,8 @@ fn reply(
     }
 }
 
-/// Adds advice if `[sub_reply] key` finds nothing in a reply. Searches for a key that would fit
-/// `[reply] like` of the Exports API.
+/// Fails the step, because the line `key` of `[sub_reply]` finds nothing in the reply. Adds advice:
+/// a key of the reply that would fit the line `like` of `[reply]`, if there is one.
 fn lacks(
     asker: &mut Asker,
     (key, like): (&'static str, &'static str),

@@ -16,7 +16,7 @@ use crate::ocp::metrics::api::MetricsApi;
 use crate::ocp::profile::{Meaning, Profile, Subject};
 use crate::ocp::subscriptions::api::SubscriptionApi;
 
-/// The APIs that are tested beside the Exports API.
+/// The APIs that a probe tests in addition to the Exports API.
 #[derive(Debug, Default)]
 pub struct OtherApis {
     /// The Metrics API.

@@ -158,11 +158,12 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
         word.contains(['_', '-']) || inner.contains(char::is_uppercase) || is_quoted(word)
     };
     let mut names = words.filter(|word| *word != ours && is_name(word));
-    // Our own name is left out: if the message contains it, the service rejects it.
+    // Our own name is left out: if a message contains this name, the service rejects the name.
     names.find(|word| is_it(&plain(word)))
 }
 
-/// Whether a name, without case and separators, can be the name of a parameter.
+/// Whether `name`, in lower case and without separators, may be the service's name for our
+/// `parameter`.
 fn is_name_of(parameter: &str, name: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     match parameter {

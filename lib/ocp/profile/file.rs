@@ -10,7 +10,7 @@ use toml::Table;
 use super::line::ProfileLine;
 use crate::error;
 
-/// The section whose keys the user chooses.
+/// The section in which every key is valid.
 const FREE: &str = "headers";
 
 /// Reads the file at `path` and merges it with `default`. Returns the merged profile, and the
@@ -104,7 +104,7 @@ fn unknown(what: &str, name: &str, known: &Table, show: impl Fn(&str) -> String)
     }
 }
 
-/// The name that is most similar to a mistyped one, if one is similar enough.
+/// The name in `known` that is most similar to `name`; `None` if no name is similar enough.
 fn nearest<'n>(name: &str, known: &'n Table) -> Option<&'n str> {
     known
         .keys()

@@ -11,9 +11,9 @@ use crate::ocp::export_request::ExportRequest;
 
 /// The depth to which nested objects are searched.
 const DEPTH: usize = 4;
-/// A key with a lower score is not suggested.
+/// A key whose score is lower than this is not suggested.
 const LEAST: u32 = 2;
-/// The score of a value that equals the known one. It is higher than the score of any name.
+/// The score of a key whose value is the expected one. It is higher than the score of any name.
 const KNOWN: u32 = 10;
 
 /// The subject of a reply, if known.
@@ -162,7 +162,7 @@ fn collect(
     }
 }
 
-/// A name in lower case without separators: `numOfFiles` and `num_of_files` are equal.
+/// A name in lower case without separators: `numOfFiles` and `num_of_files` become equal.
 pub(super) fn plain(name: &str) -> String {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     letters.flat_map(char::to_lowercase).collect()

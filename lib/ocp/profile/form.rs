@@ -1,4 +1,4 @@
-//! The formats of the parts of a request.
+//! The formats of times, message types, parameters and methods in a request.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,7 +26,7 @@ impl Placement {
     }
 }
 
-/// The format of several message types.
+/// How a request contains several message types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TypesForm {
@@ -36,12 +36,12 @@ pub(super) enum TypesForm {
 }
 
 impl TypesForm {
-    /// The types for a path or a header.
+    /// The types as text, for a URL or a header.
     pub(super) fn text(types: &[&str]) -> String {
         types.join(",")
     }
 
-    /// The types for a body.
+    /// The types as JSON, for a body.
     pub(super) fn json(self, types: &[&str]) -> Value {
         match self {
             TypesForm::Array => Value::from(types.to_vec()),
@@ -68,7 +68,7 @@ pub(super) enum TimeForm {
 }
 
 impl TimeForm {
-    /// A time for a body.
+    /// The time as JSON, for a body.
     pub(super) fn json(self, at: Timestamp) -> Value {
         match self {
             TimeForm::EpochMs => Value::from(at.millis()),
@@ -77,7 +77,7 @@ impl TimeForm {
         }
     }
 
-    /// A time for a path.
+    /// The time as text, for a URL or a header.
     pub(super) fn text(self, at: Timestamp) -> String {
         let zoned = |text: String, zone: &str| text.trim_end_matches('Z').to_owned() + zone;
         match self {

@@ -33,7 +33,7 @@ impl Role {
         }
     }
 
-    /// The line `key` in the section of the role.
+    /// The line `key` in the section that the profile has for this role.
     pub fn line(self, key: &'static str) -> ProfileLine {
         ProfileLine {
             section: self.word(),
@@ -42,7 +42,7 @@ impl Role {
     }
 }
 
-/// A line of the profile: `[metadata] path`.
+/// A line of the profile, for example `[metadata] path`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProfileLine {
     /// The section, without brackets.
@@ -100,7 +100,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// Advice to check these lines.
+    /// Advice to check `lines`.
     pub fn check(lines: impl Into<Vec<ProfileLine>>) -> Advice {
         Advice {
             lines: lines.into(),
@@ -108,7 +108,7 @@ impl Advice {
         }
     }
 
-    /// Advice to set this line to a value.
+    /// Advice to set `line` to `value`.
     pub fn set(line: ProfileLine, value: impl Into<Value>) -> Advice {
         Advice {
             lines: vec![line],
@@ -123,8 +123,8 @@ impl Advice {
 }
 
 impl fmt::Display for Advice {
-    /// The advice as the end of a message. The value is printed as JSON: its strings and numbers
-    /// are valid TOML.
+    /// Writes the advice as the last part of a message. The value is JSON: its strings and numbers
+    /// are also valid TOML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.correction() {
             Some((line, value)) => write!(f, "set {line} = {value} in the API profile"),

@@ -32,7 +32,7 @@ pub enum Meaning {
     Unknown,
     /// The export can be downloaded.
     Ready,
-    /// The export could be downloaded, but has expired.
+    /// The export was READY, but can no longer be downloaded.
     Expired,
     /// The export has failed.
     Failed,
@@ -50,7 +50,7 @@ pub enum Ownership {
 }
 
 impl Profile {
-    /// The exports in the reply of a list; `None` if it does not contain a list.
+    /// The exports in the reply to a list request; `None` if the reply does not contain a list.
     pub(crate) fn listed<'a>(&self, reply: &'a Value) -> Option<&'a Vec<Value>> {
         let mut found = self
             .sections
@@ -132,7 +132,7 @@ impl Profile {
         }
     }
 
-    /// The meaning of a state. An unknown state is treated as pending, until a deadline.
+    /// The meaning of a state; unknown if the profile does not name the state.
     pub(crate) fn meaning(&self, state: &str) -> Meaning {
         let states = &self.sections.states;
         let is_in = |states: &[String]| states.iter().any(|s| s.eq_ignore_ascii_case(state));

@@ -29,12 +29,12 @@ pub struct RoleRequest {
     pub body: Option<String>,
 }
 
-/// The subject of a request. Parts that the role does not need are empty.
+/// The subject of a request. Fields that the role does not need are empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
     /// The OCP group.
     pub group: &'a str,
-    /// The service's id of an export.
+    /// The id that the service gave the export.
     pub export_id: &'a str,
     /// The number and the size of a page.
     pub page: Option<(u64, u64)>,
@@ -43,7 +43,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// All exports of a group.
+    /// The subject of a list: all exports of a group.
     pub fn group(group: &'a str) -> Subject<'a> {
         Subject {
             group,
@@ -59,7 +59,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// A new export.
+    /// The subject of a create: a new export.
     pub fn create(request: &'a ExportRequest) -> Subject<'a> {
         Subject {
             request: Some(request),
@@ -195,7 +195,7 @@ pub(in crate::ocp) fn fill_in<V: AsRef<str>>(
     url
 }
 
-/// Replaces each `{name}` that has a value. It does not replace inside values: a group can be
+/// Replaces each `{name}` that has a value. Does not replace names inside a value: a group can be
 /// called `{to}`.
 pub(in crate::ocp) fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();

@@ -163,8 +163,8 @@ impl Profile {
         Profile::of(table, own)
     }
 
-    /// The list in a line, as JSON, with `more` at its start. If the line is not a list, a list of
-    /// only `more`.
+    /// The value of `line` as a JSON list that starts with `more`. If the value is not a list, the
+    /// result contains only `more`.
     pub(crate) fn extended(&self, line: ProfileLine, more: Value) -> Value {
         let known = match self.value_of(line) {
             Some(Value::Array(items)) => items,
@@ -182,7 +182,7 @@ impl Profile {
         serde_json::to_value(value).ok()
     }
 
-    /// The differences from the default, as a TOML file.
+    /// The differences from the built-in profile, as a TOML file.
     pub(crate) fn differences(&self) -> anyhow::Result<String> {
         Ok(toml::to_string(&self.own)?)
     }

@@ -205,12 +205,12 @@ impl SubscriptionApi {
         }
     }
 
-    /// The request of a create, as text for people.
+    /// The request that creates a subscription, as text for people.
     pub fn show_create(&self, wanted: &Subscription) -> String {
         show(&self.profile.create(&self.base, wanted, "[redacted]"))
     }
 
-    /// The request of an update, as text for people.
+    /// The request that changes `listed` into `wanted`, as text for people.
     pub(crate) fn show_update(&self, listed: &ListedSubscription, wanted: &Subscription) -> String {
         let shown = listed.public();
         let (base, secret) = (&self.base, "[redacted]");
@@ -221,7 +221,7 @@ impl SubscriptionApi {
         )
     }
 
-    /// The request of a delete, as text for people.
+    /// The request that deletes the subscription `id`, as text for people.
     pub(crate) fn show_delete(&self, group: &str, id: &str) -> String {
         show(&self.profile.delete(&self.base, group, id))
     }

@@ -1,5 +1,5 @@
-//! The hours to export by batch after a subscription was deleted, because the vendor may drop
-//! their records.
+//! The hours to export by batch after a subscription was deleted. The vendor may drop the records
+//! of these hours from the stream.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const COLLECTED: Duration = Duration::from_secs(24 * 3600);
 /// The longest call. A record has the start time of its call, but is sent at the end of the call.
 const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
 
-/// A window for `export-fetch`, with the reason.
+/// A window for `export-fetch`, with the reason why it is exported.
 #[derive(Debug, Serialize)]
 pub struct BacklogLine {
     #[serde(flatten)]
@@ -26,8 +26,8 @@ pub struct BacklogLine {
     reason: &'static str,
 }
 
-/// The window to export if a subscription is deleted at the time `now`. It contains the 24 hours
-/// before `now` and the longest call before them. It ends two hours after `now`, because a batch
+/// The window to export if a subscription is deleted at the time `now`. It starts before `now`, by
+/// 24 hours plus the length of the longest call. It ends two hours after `now`, because a batch
 /// export lags by two hours.
 pub fn window(group: &str, message_type: &str, now: Timestamp) -> Option<BacklogLine> {
     let from = now.minus(COLLECTED).minus(LONGEST_CALL);

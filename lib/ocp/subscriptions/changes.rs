@@ -36,7 +36,7 @@ pub struct SubscriptionStep<'w> {
 }
 
 impl<'a> Changes<'a> {
-    /// The changes, computed from the lists of the groups.
+    /// The changes, computed from each group's list of subscriptions.
     pub fn plan<'w>(
         &mut self,
         wanted: impl IntoIterator<Item = &'w Subscription>,
@@ -63,8 +63,8 @@ impl<'a> Changes<'a> {
         Ok(steps)
     }
 
-    /// The subscription with the group and type of `wanted`, with all compared fields. Status 69 if
-    /// there are two.
+    /// The subscription that the service has for the group and type of `wanted`, read with all
+    /// compared fields; `None` if there is none. Status 69 if the service has two.
     fn of(
         &mut self,
         listed: &[ListedSubscription],
@@ -215,7 +215,7 @@ impl<'a> Changes<'a> {
         ))
     }
 
-    /// The subscriptions of the service in the groups of `wanted` that are not wanted.
+    /// For each group in `wanted`: the service's subscriptions that match no entry of `wanted`.
     pub fn others<'w>(
         &self,
         wanted: &[&'w Subscription],
@@ -268,7 +268,7 @@ impl<'a> Changes<'a> {
 }
 
 impl SubscriptionStep<'_> {
-    /// The line that the change would print.
+    /// The output line of the change.
     pub fn line(&self) -> SubscriptionLine {
         let id = self.listed.as_ref().map(|listed| listed.id.as_str());
         SubscriptionLine::new(id, self.wanted, self.change)

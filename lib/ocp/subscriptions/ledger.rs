@@ -12,7 +12,7 @@ use crate::os::clock::Clock;
 use crate::os::journal::{Journal, lines};
 use crate::time::Timestamp;
 
-/// The first bytes of every ledger of this kind.
+/// The first bytes of every subscription ledger.
 const FIRST: &[u8] = br#"{"at":""#;
 
 /// The open, locked ledger.
@@ -31,9 +31,9 @@ pub(crate) struct SubscriptionEntry {
     /// The id that the service gave the subscription.
     pub(crate) id: Option<String>,
     pub(crate) action: SubscriptionAction,
-    /// The settings before, if any.
+    /// The settings before the change, if any.
     pub(crate) old: Option<InUse>,
-    /// The settings after, if any.
+    /// The settings after the change, if any.
     pub(crate) new: Option<InUse>,
 }
 

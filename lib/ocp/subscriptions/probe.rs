@@ -30,7 +30,7 @@ pub struct ProbeTarget<'a> {
     pub name: &'a str,
 }
 
-/// The result for a receiver that works.
+/// The output line for a receiver that works.
 #[derive(Debug, Serialize)]
 pub struct ProbeLine {
     callback_url: String,

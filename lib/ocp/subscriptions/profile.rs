@@ -127,7 +127,8 @@ impl SubscriptionProfile {
         }
     }
 
-    /// The subscriptions in the reply of a list; `None` if it does not contain a list.
+    /// The subscriptions in the reply to a list request; `None` if the reply does not contain a
+    /// list.
     pub(crate) fn listed(&self, reply: &Value) -> Option<Vec<ListedSubscription>> {
         let listed = self.items(reply)?.iter().filter_map(|one| self.one(one));
         Some(listed.filter(|one| !self.is_gone(one)).collect())

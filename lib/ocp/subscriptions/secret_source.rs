@@ -1,4 +1,4 @@
-//! The sources of a receiver client's secret. A flag never contains the secret.
+//! The sources of the client secret. A flag never contains the secret.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub struct ClientSecretSource {
 }
 
 impl ClientSecretSource {
-    /// The number of sources; it must be one.
+    /// How many of the three sources are given. It must be one.
     pub(crate) fn places(&self) -> usize {
         [
             self.secret_env.is_some(),
@@ -46,8 +46,9 @@ impl ClientSecretSource {
         self.secret_file.as_ref()
     }
 
-    /// Reads the secret. Status 2 if it is not set, or if its file cannot be read. If the command
-    /// fails, its exit status if that is 2, 69, 74 or 75, else 77.
+    /// Reads the secret. Status 2 if the secret is not set or its file cannot be read. If the
+    /// command fails with 2, 69, 74 or 75, the status is the same; after any other failure it is
+    /// 77.
     pub fn read(
         &self,
         env: &dyn Fn(&str) -> Option<String>,

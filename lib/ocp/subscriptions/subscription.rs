@@ -1,4 +1,5 @@
-//! The fields of a subscription: wanted, shown by the service, and printed.
+//! A subscription in three forms: as the user wants it, as the service shows it, and as it is
+//! printed.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -72,7 +73,7 @@ pub struct SubscriptionLine {
 }
 
 impl SubscriptionLine {
-    /// The line of a subscription, with its result.
+    /// The output line for a subscription and its result.
     pub fn new(
         id: Option<&str>,
         wanted: &Subscription,
@@ -89,7 +90,7 @@ impl SubscriptionLine {
         }
     }
 
-    /// The line of a subscription that is deleted.
+    /// The output line for a deleted subscription.
     pub(crate) fn deleted(group: &str, listed: &ListedSubscription) -> SubscriptionLine {
         SubscriptionLine {
             subscription_id: Some(listed.id.clone()),
@@ -109,7 +110,7 @@ impl SubscriptionLine {
 }
 
 impl Subscription {
-    /// The name in messages: the group and the type.
+    /// Names the subscription in messages: its group and type.
     pub(crate) fn what(&self) -> String {
         format!("{} {}", self.group, self.message_type)
     }
@@ -124,8 +125,8 @@ impl ListedSubscription {
             && (self.group.is_none() || is(&self.group, &wanted.group))
     }
 
-    /// The settings that differ from `wanted`. Secrets, and fields that the service does not
-    /// show, cannot be compared.
+    /// The names of the settings that differ from `wanted`. Secrets, and fields that the service
+    /// does not show, cannot be compared.
     pub(crate) fn differences(&self, wanted: &Subscription) -> Vec<&'static str> {
         let is_other = |shown: &Option<String>, wanted: &str| {
             shown.as_deref().is_some_and(|shown| shown != wanted)
@@ -173,7 +174,7 @@ pub(crate) fn show_url(url: &Url) -> String {
     http::show(url)
 }
 
-/// The value without the members whose names are those of secrets.
+/// The value without the members that hold secrets.
 fn without_secrets(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(
@@ -188,7 +189,8 @@ fn without_secrets(value: &Value) -> Value {
     }
 }
 
-/// Whether a member of this name holds a secret. The address or the id of a secret is not a secret.
+/// Whether a JSON member with this name holds a secret. The address, id or type of a secret is not
+/// a secret.
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase().replace(['_', '-'], "");
     let is_about = ["url", "uri", "id", "type"];

@@ -23,15 +23,15 @@ pub struct Switch<'a> {
     pub new_client: &'a str,
     /// The client that the receiver must not have seen for the time `quiet`.
     pub old_client: Option<&'a str>,
-    /// How long the old client must not have pushed.
+    /// The old client must not have pushed for this long.
     pub quiet: Duration,
-    /// The ledger with the update.
+    /// The path of the ledger that contains the update.
     pub ledger: &'a Path,
     /// How long the old credentials stay valid after the update.
     pub keep_old: Duration,
 }
 
-/// The usage of the receiver, as it is printed.
+/// The line that is printed: when each client last pushed, and whether the switch is complete.
 #[derive(Debug, Serialize)]
 pub struct SwitchLine {
     new_client: String,
@@ -39,7 +39,7 @@ pub struct SwitchLine {
     old_client: Option<String>,
     old_last: Option<Timestamp>,
     updated_at: Option<Timestamp>,
-    /// The earliest time to remove old credentials and paths.
+    /// The receiver must keep old credentials and paths until this time.
     keep_old_until: Timestamp,
     done: bool,
     #[serde(skip)]
@@ -65,7 +65,8 @@ impl SwitchLine {
 }
 
 impl Switch<'_> {
-    /// Requests the usage from the receiver. `receiver` is the address of its admin listener.
+    /// Asks the receiver when each client last pushed. `receiver` is the address of its admin
+    /// listener.
     pub fn look(&self, client: &Client, receiver: &Url) -> anyhow::Result<SwitchLine> {
         let usage = usage(client, receiver)?;
         let entries = ledger::read(self.ledger)?;

@@ -42,7 +42,7 @@ struct WantedEntry {
 }
 
 /// Reads the `[[subscription]]` tables of a file, in their order. Status 2 if one of them is
-/// invalid. It sends no request.
+/// invalid. Sends no request.
 pub fn read(path: &Path) -> anyhow::Result<Vec<WantedSubscription>> {
     let place = || path.display().to_string();
     let text = std::fs::read_to_string(path)

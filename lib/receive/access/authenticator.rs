@@ -31,7 +31,7 @@ pub(crate) struct IssuedToken {
     pub(crate) client: String,
     /// The token itself.
     pub(crate) text: String,
-    /// How long it is valid.
+    /// How long the token is valid.
     pub(crate) lifetime: Duration,
 }
 
@@ -95,7 +95,8 @@ impl Authenticator {
         })
     }
 
-    /// Reads clients and keys again. If the new ones are invalid, the old ones stay.
+    /// Reads clients and keys again. Invalid clients or keys do not replace those that were read
+    /// before.
     pub(crate) fn reload(&self) {
         let clients = Clients::read(&self.clients_path, &*self.env);
         let keys = TokenKeys::read(&self.directory, self.clock.now());
@@ -209,8 +210,8 @@ impl Authenticator {
         lock(&self.clients).has(client, now).then(|| client.clone())
     }
 
-    /// The keys. If the token names an unknown key, they are first read again, because another
-    /// process may have created that key.
+    /// The keys. If the token names an unknown key, the keys are first read again, because another
+    /// process may have created this key.
     fn keys_for(&self, token: &str) -> Arc<TokenKeys> {
         let keys = Arc::clone(&lock(&self.keys));
         if keys.have_signer_of(token) {

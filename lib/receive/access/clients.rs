@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 pub(crate) enum GrantType {
     /// The client credentials grant of RFC 6749 §4.4.
     ClientCredentials,
-    /// The password grant of RFC 6749 §4.3. The user is the id of a client.
+    /// The password grant of RFC 6749 §4.3. The user name is the id of a client.
     Password,
 }
 
@@ -103,8 +103,8 @@ impl Clients {
         self.grants.contains(&grant)
     }
 
-    /// Whether `secret` is that of a valid client with this id. All clients are compared, in
-    /// constant time.
+    /// Whether a valid client has this id and this secret. All clients are compared, in constant
+    /// time.
     pub(crate) fn knows(&self, id: &str, secret: &str, now: Timestamp, key: &hmac::Key) -> bool {
         let given = proof(id, &digest::sha256(secret.as_bytes()));
         let mut known = false;

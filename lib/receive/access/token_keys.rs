@@ -1,4 +1,4 @@
-//! `token.keys`: the keys that sign tokens. All instances of a directory share them.
+//! `token.keys`: the keys that sign tokens. All receivers that use the directory share the keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ struct Claims {
     jti: String,
 }
 
-/// A key in the file; the current one is the first.
+/// A key in the file. The first key in the file is the current one.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct StoredKey {
@@ -162,8 +162,8 @@ impl TokenKeys {
         self.0.iter().find(|key| key.kid == kid)
     }
 
-    /// The client of a token, and when the token is no longer accepted. `None` if the signature is
-    /// not ours, or if the token has expired.
+    /// The client of a token, and the time from which the token is no longer accepted. `None` if
+    /// the signature is not ours, or if the token has expired.
     pub(crate) fn client_of(&self, token: &str, now: Timestamp) -> Option<(String, Timestamp)> {
         let signer = self.signer_of(token)?;
         let mut validation = Validation::new(Algorithm::HS256);

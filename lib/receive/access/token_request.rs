@@ -1,5 +1,5 @@
 //! Parses a request for a token in all its forms. The credentials are in HTTP Basic or in the body.
-//! The body is a form or JSON. The secret is that of a client, or a password.
+//! The body is a form or JSON. The grant type is client credentials or password.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -50,8 +50,8 @@ impl std::fmt::Debug for Credentials {
 #[derive(Debug)]
 pub(crate) struct TokenRequest {
     pub(crate) grant: GrantType,
-    /// The possible credentials. Those of a Basic header are tried decoded as form text, and also
-    /// unchanged if the two differ.
+    /// The credentials to try, in order. A Basic header gives two if decoding it as form text
+    /// changes its id or its secret.
     pub(crate) candidates: Vec<Credentials>,
     /// The names of parameters that are ignored.
     pub(crate) ignored: Vec<String>,

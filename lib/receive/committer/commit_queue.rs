@@ -21,8 +21,8 @@ pub(super) struct CommitQueue {
 }
 
 impl CommitQueue {
-    /// After a failed sync: fails all pushes in the queue, and those that are submitted later. Does
-    /// nothing after other failures.
+    /// After a failed sync: fails all pushes in the queue, and all pushes that are submitted later.
+    /// Does nothing after other failures.
     pub(super) fn break_down(&self, failure: &CommitFailure) {
         let CommitFailure::Broken(text) = failure else {
             return;

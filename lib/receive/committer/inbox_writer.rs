@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 const TRANSACTION_PUSHES: usize = 1024;
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// The longest time between two writes of coverage, which records when pushes were accepted.
+/// The longest time between two writes of the coverage (when pushes were accepted).
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// A larger difference between the wall clock and the monotonic clock means that the wall clock
@@ -31,7 +31,7 @@ const JUMP_MS: i64 = 5000;
 /// The options of a committer.
 #[derive(Clone)]
 pub(crate) struct CommitterOptions {
-    /// The name of this process among those that use the directory.
+    /// The name of this process in coverage rows.
     pub(crate) instance: String,
     /// The most bytes of pushes in the queue.
     pub(crate) queue_bytes: usize,
@@ -81,7 +81,8 @@ impl InboxWriter {
     /// Waits for something to commit; `None` when the queue is closed and empty, or nothing can be
     /// written any more.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
-        // If the processors are busy, other threads can first add the requests that they have read.
+        // If the processors are busy, other threads run first, and can add their pushes to this
+        // transaction.
         thread::yield_now();
         let mut waiting = lock(&self.queue.waiting);
         loop {
@@ -150,7 +151,7 @@ impl InboxWriter {
     }
 
     /// Starts a new row of coverage each minute, and after the wall clock was set. Returns the
-    /// time.
+    /// current time.
     fn cover(&mut self, has_pushes: bool) -> Timestamp {
         let (now, instant) = (self.options.clock.now(), self.options.clock.instant());
         let passed = instant.saturating_duration_since(self.began.1);

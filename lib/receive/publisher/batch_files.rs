@@ -16,7 +16,7 @@ use crate::receive::recordings::RecordingLine;
 use crate::receive::store::batches::Batch;
 use crate::receive::store::stored_pushes::StoredPush;
 
-/// The files, open for one batch.
+/// The files that one batch writes to.
 pub(super) struct BatchFiles {
     rejects: Option<File>,
     recordings: Option<File>,
@@ -26,7 +26,7 @@ pub(super) struct BatchFiles {
 }
 
 impl BatchFiles {
-    /// The lengths of `rejects.ndjson` and `recordings.ndjson`.
+    /// The lengths of `rejects.ndjson` and `recordings.ndjson` in bytes.
     pub(super) fn lengths(directory: &ReceiveDirectory) -> anyhow::Result<(u64, u64)> {
         let length = |path: &Path| match path.metadata() {
             Ok(file) => Ok(file.len()),
@@ -39,7 +39,7 @@ impl BatchFiles {
         ))
     }
 
-    /// Opens the files, and removes what an interrupted attempt appended.
+    /// Removes what an interrupted attempt of the batch appended to the files.
     pub(super) fn open(directory: &ReceiveDirectory, batch: &Batch) -> anyhow::Result<BatchFiles> {
         for (path, length) in [
             (directory.rejects(), batch.rejects_length),
@@ -56,8 +56,8 @@ impl BatchFiles {
         })
     }
 
-    /// True at the first call for a recording, false at later calls: a batch writes one line about
-    /// it.
+    /// True at the first call for a recording, false at later calls: a batch writes one line for
+    /// each recording.
     pub(super) fn takes(&mut self, file: &str) -> bool {
         self.taken.insert(file.to_owned())
     }
@@ -102,7 +102,7 @@ impl BatchFiles {
         files::write_atomic(&parent.join(format!("{number}.body")), body)
     }
 
-    /// Syncs both files.
+    /// Syncs `rejects.ndjson` and `recordings.ndjson` if the batch has written to them.
     pub(super) fn sync(&self) -> anyhow::Result<()> {
         for (file, path) in [
             (&self.rejects, self.directory.rejects()),

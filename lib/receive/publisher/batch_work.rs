@@ -1,4 +1,4 @@
-//! Processes one batch: splits its pushes into records, and adds the new ones to the files.
+//! Processes one batch: splits its pushes into records, and adds new records to the files.
 
 use std::collections::BTreeMap;
 

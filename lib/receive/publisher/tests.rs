@@ -232,8 +232,8 @@ fn r18_r20_a_record_lies_by_its_own_time_in_whatever_order_it_comes() {
     let mut expected = vec![
         (late.to_owned(), place("dialog_end", then)),
         (early.to_owned(), place("dialog_start", then)),
-        // The record's type is that of the path, its hour is that of the receipt. It is recognised
-        // three days later.
+        // The record has the type of the path and the hour of its receipt. When it is received
+        // again two days later, it is recognised.
         (timeless.to_owned(), place("dialog_end", next)),
     ];
     expected.sort();

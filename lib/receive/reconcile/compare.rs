@@ -1,4 +1,4 @@
-//! Compares records of exports with the keys, and adds the missing ones.
+//! Compares records of exports with the keys, and adds the missing records to the lake.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::receive::store::batches::BatchTotals;
 use crate::receive::store::keys::Key;
 
 impl Reconciler {
-    /// Compares the collected records with the keys, and adds the missing ones to the lake.
+    /// Compares the collected records with the keys, and adds the missing records to the lake.
     pub(super) fn compare(&mut self) -> anyhow::Result<()> {
         let candidates = std::mem::take(&mut self.candidates);
         self.bytes = 0;
@@ -42,7 +42,8 @@ impl Reconciler {
         }
     }
 
-    /// Removes the records that are acknowledged but not published yet: the stream has them.
+    /// Removes from `lacking` the records that are acknowledged but not published yet: the stream
+    /// has them.
     fn leave_unpublished(&mut self, lacking: &mut Vec<Candidate>) -> anyhow::Result<()> {
         if lacking.is_empty() {
             return Ok(());

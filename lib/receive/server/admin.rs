@@ -21,7 +21,7 @@ use crate::receive::server::refusal::{self, WholeResponse};
 use crate::receive::server::status_page;
 use crate::receive::server::store_view::StoreView;
 
-/// The most connections of operators.
+/// The most connections to the admin listener.
 const CONNECTIONS: usize = 32;
 
 const HEAD_TIME: Duration = Duration::from_secs(10);

@@ -12,8 +12,8 @@ use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::pace::BodyPace;
 use crate::receive::server::refusal::PushRefusal;
 
-/// The next part of a body; `None` at its end: after the last chunk, or after all bytes of its
-/// length.
+/// The next part of a body; `None` at its end: after the last chunk, or after the declared number
+/// of bytes.
 pub(crate) async fn next_piece<B>(
     body: &mut B,
     pace: &mut BodyPace,
@@ -89,7 +89,8 @@ pub(crate) async fn inflated(
     reservation: &mut Reservation,
     limits: &ServerLimits,
 ) -> Result<Bytes, PushRefusal> {
-    // The text is measured first, so that its memory is reserved before it is used.
+    // The body is first inflated only to measure its text, so that memory for the text is reserved
+    // before it is used.
     let (raw, most) = (body.clone(), limits.max_push);
     let measured =
         spawn_blocking(move || gzip::inflate(&raw[..], most, &mut std::io::sink())).await;

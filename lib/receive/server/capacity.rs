@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// The capacity of a server.
+/// How many bytes of bodies, and how many recordings, a server can receive at once.
 #[derive(Debug)]
 pub(crate) struct Capacity {
     bytes: Arc<Semaphore>,
@@ -13,11 +13,11 @@ pub(crate) struct Capacity {
     all_bytes: usize,
 }
 
-/// The capacity did not become free in time.
+/// There was not enough room in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// Reserved capacity, which becomes free when it is dropped.
+/// Reserved bytes. Dropping the reservation frees the bytes.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     permit: Option<OwnedSemaphorePermit>,

@@ -27,7 +27,7 @@ const DAY: u64 = 86_400;
 #[derive(Clone, Debug)]
 pub(crate) struct CertificatePair {
     certified: Arc<CertifiedKey>,
-    /// When it expires.
+    /// When the certificate expires.
     pub(crate) not_after: Timestamp,
 }
 
@@ -107,7 +107,7 @@ impl fmt::Debug for CertificateExchange {
 }
 
 impl CertificateExchange {
-    /// Reads the first certificate. Status 2 if it is invalid.
+    /// Reads the certificate and its key when the server starts. Status 2 if they are invalid.
     pub(crate) fn open(
         cert: &Path,
         key: &Path,

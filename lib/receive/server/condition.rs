@@ -64,8 +64,8 @@ impl Condition {
         self.is_stopping.store(true, Ordering::SeqCst);
     }
 
-    /// Sets the free bytes of the disk. The disk is short below the limit, and has room again at
-    /// 1.1 times the limit.
+    /// Sets the free bytes of the disk. Below `least_free` bytes, the disk counts as short until it
+    /// has 1.1 times `least_free`.
     pub(crate) fn set_free(&self, free: u64) {
         self.free.store(free, Ordering::Relaxed);
         let is_short = self.is_short.load(Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! The table of open connections. If it is full, it decides which one is closed.
+//! The table of open connections. A full table closes the oldest connection without a valid token,
+//! or refuses the new connection.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +24,7 @@ pub(crate) struct Connections {
     most_unauthenticated: usize,
 }
 
-/// A place in the table; dropping it frees the place.
+/// A connection's place in the table. Dropping the place frees it.
 #[derive(Debug)]
 pub(crate) struct ConnectionPlace {
     number: u64,
@@ -49,7 +50,8 @@ impl Connections {
     }
 
     /// Adds a connection. If the table is full, or has too many connections without a valid token,
-    /// the oldest of these is closed. `None` if the table is full and all have a valid token.
+    /// the oldest connection without one is closed. `None` if the table is full and all its
+    /// connections have a valid token.
     pub(crate) fn admit(connections: &Arc<Connections>, from: IpAddr) -> Option<ConnectionPlace> {
         let mut open = lock(&connections.open);
         let strangers: Vec<u64> = open
@@ -80,7 +82,7 @@ impl Connections {
         })
     }
 
-    /// The number of connections with a valid token and without.
+    /// The number of connections with a valid token, and without one.
     pub(crate) fn count(&self) -> (usize, usize) {
         let open = lock(&self.open);
         let known = open.peers.values().filter(|peer| peer.is_authenticated());

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// The most paths with separate counts; all others share one.
+/// The most paths with separate counts; all other paths are counted together.
 const MOST_PATHS: usize = 1000;
 
-/// The name for all other paths, and for requests without a valid client.
+/// Requests are counted under this name if the client may not use their path, or if [`MOST_PATHS`]
+/// paths are counted already.
 const OTHER: &str = "";
 
 /// The borders of the histograms, in milliseconds.
@@ -40,7 +41,7 @@ pub(crate) struct StreamActivity {
     pub(crate) results: BTreeMap<&'static str, u64>,
     /// When the last push was accepted.
     pub(crate) last: Option<Timestamp>,
-    /// When the time without a push began. Time in which no receiver ran does not count.
+    /// The start of the time without a push, moved later by the time in which no receiver ran.
     silent_since: Option<Timestamp>,
     /// The current minute, its count, and the count of the minute before.
     minute: (i64, u64, u64),
@@ -102,7 +103,7 @@ pub(crate) struct CountersNow {
 pub(crate) struct EarlierStream {
     pub(crate) path: String,
     pub(crate) last: Timestamp,
-    /// How long receivers have been accepting pushes since the last push.
+    /// The part of the time since `last` in which a receiver accepted pushes.
     pub(crate) listened: Duration,
 }
 
@@ -111,7 +112,7 @@ pub(crate) struct EarlierStream {
 pub(crate) struct Counters(Mutex<ReceiveCounts>);
 
 impl Counters {
-    /// The counts of a process that starts at `now`. It knows the paths of earlier runs.
+    /// The counts of a process that starts at `now`, with the paths of earlier runs.
     pub(crate) fn after(earlier: Vec<EarlierStream>, now: Timestamp) -> Counters {
         let activity = |one: EarlierStream| {
             let activity = StreamActivity {
@@ -127,7 +128,7 @@ impl Counters {
         }))
     }
 
-    /// Counts an answered request. `stream` is its path, if a client may use it.
+    /// Counts an answered request. `stream` is the path of a callback that the client may use.
     pub(crate) fn answered(
         &self,
         stream: Option<&str>,
@@ -169,8 +170,8 @@ impl Counters {
         lock(&self.0).commit.count(took);
     }
 
-    /// The paths without a push for the time `silence`. Each is returned once, until its next
-    /// push.
+    /// The paths that had no push for the time `silence`. A path is returned once, and again only
+    /// after a new push.
     pub(crate) fn newly_silent(&self, silence: Duration, now: Timestamp) -> Vec<String> {
         let mut counts = lock(&self.0);
         let is_silent = |activity: &StreamActivity| {

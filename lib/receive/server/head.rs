@@ -38,13 +38,13 @@ impl Route {
 /// The body that the head announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
-    /// Its length in bytes; `None` if it is chunked or the head has no length.
+    /// The length of the body in bytes; `None` if the body is chunked or the head has no length.
     pub(crate) length: Option<u64>,
-    /// Whether it is chunked.
+    /// Whether the body is chunked.
     pub(crate) is_chunked: bool,
 }
 
-/// Refuses heads that two programs in a row could understand differently.
+/// Refuses heads that a proxy and the receiver behind it could understand differently.
 pub(crate) fn check(parts: &Parts) -> Result<Announced, PushRefusal> {
     if parts.version != Version::HTTP_11 {
         return Err(PushRefusal::Malformed("only HTTP/1.1 is supported"));

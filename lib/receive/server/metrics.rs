@@ -8,10 +8,10 @@ use crate::receive::server::counters::{BORDERS_MS, CountersNow, Durations, Strea
 use crate::receive::server::store_view::StoreFigures;
 use crate::time::Timestamp;
 
-/// Values that are measured for each request of the metrics.
+/// Values that are measured when a client requests the metrics.
 #[derive(Debug)]
 pub(crate) struct MomentFigures {
-    /// The number of connections with a valid token, and without.
+    /// The number of connections with a valid token, and without one.
     pub(crate) connections: (usize, usize),
     /// The bytes of bodies in memory.
     pub(crate) in_flight: usize,

@@ -9,15 +9,15 @@ use tokio::time::Instant;
 pub(crate) struct BodyPace {
     end: Instant,
     window: Duration,
-    /// The bytes that must arrive in a window.
+    /// The bytes that must arrive in a time window.
     quota: u64,
     window_began: Instant,
     in_window: u64,
 }
 
 impl BodyPace {
-    /// Starts now. The whole body must arrive within the first duration, and on average `rate`
-    /// bytes per second in each window of the second duration.
+    /// Starts now. The whole body must arrive within the first duration. In each time window as
+    /// long as the second duration, `rate` bytes per second must arrive on average.
     pub(crate) fn new((all, window): (Duration, Duration), rate: u64) -> BodyPace {
         let now = Instant::now();
         BodyPace {

@@ -46,7 +46,7 @@ pub(crate) struct Receiver {
     pub(crate) is_proxied: bool,
     /// The allowed networks; empty allows all.
     pub(crate) allowed: Vec<Network>,
-    /// Whether a GET on a callback has been logged.
+    /// Whether a GET request to a callback has been logged.
     pub(crate) has_seen_get: AtomicBool,
 }
 
@@ -165,8 +165,8 @@ impl Receiver {
         }
     }
 
-    /// The address of the client. Behind a proxy it is the last one in `X-Forwarded-For`, which the
-    /// proxy added.
+    /// The address of the client. Behind a proxy, this is the last address in `X-Forwarded-For`,
+    /// which the proxy added.
     fn address_of(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
         let last = headers.get_all("x-forwarded-for").iter().next_back();
         let forwarded = last.filter(|_| self.is_proxied).and_then(|value| {

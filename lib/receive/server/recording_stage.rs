@@ -20,8 +20,8 @@ use crate::receive::server::refusal::PushRefusal;
 /// The most parts of a body that wait for the disk.
 const WAITING: usize = 16;
 
-/// A complete recording on the disk. Dropping it deletes the file, unless the file has its final
-/// name by then.
+/// A complete recording on the disk. Dropping the recording deletes the file, unless the file
+/// already has its final name.
 #[derive(Debug)]
 pub(crate) struct StagedRecording {
     pub(crate) file: NamedTempFile,
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// Passes the parts of a body to the writing thread. The end of the body is a message, too.
+/// Passes the parts of a body, and its end, to the writing thread.
 async fn feed<B>(
     body: &mut B,
     sender: mpsc::Sender<BodyPiece>,

@@ -19,7 +19,7 @@ pub(crate) enum PushRefusal {
     Forbidden,
     /// No such path: 404.
     NotFound,
-    /// The path does not accept the method, only these: 405.
+    /// The path accepts only these methods: 405.
     MethodNotAllowed(&'static str),
     /// The body arrived too slowly: 408.
     TooSlow,
@@ -33,7 +33,8 @@ pub(crate) enum PushRefusal {
     UnsupportedEncoding,
     /// No room within 2 s: 429, or the status of `--overload-status`.
     Overload(u16),
-    /// The receiver starts or stops, the disk is short or failing, or the commit is slow: 503.
+    /// The receiver is starting or stopping, the disk is short or failing, or the commit is slow:
+    /// 503.
     Unavailable(&'static str),
 }
 
@@ -105,7 +106,7 @@ impl PushRefusal {
         )
     }
 
-    /// The reply. If the body was not read, the connection is closed.
+    /// The reply. If the body of the request was not read, the reply closes the connection.
     pub(crate) fn response(self, has_unread_body: bool) -> WholeResponse {
         let body = serde_json::json!({"status": "error", "error": self.text()});
         let mut response = json(self.status(), body.to_string());
@@ -143,7 +144,7 @@ pub(crate) fn json(status: StatusCode, body: String) -> WholeResponse {
     typed(status, "application/json", body)
 }
 
-/// A reply of another type.
+/// A reply with this status and content type.
 pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: String) -> WholeResponse {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;

@@ -107,9 +107,9 @@ impl RunningServer {
         })
     }
 
-    /// Stops the server. For the time `drain` it only reports that it is not ready. Then it accepts
-    /// no more connections, answers open requests, and refuses pushes. If the disk failed, it skips
-    /// the drain.
+    /// Stops the server. For the time `drain`, the server reports that it is not ready, but still
+    /// accepts pushes. After a failed sync, this time is skipped. Then the server accepts no more
+    /// connections, and answers open requests for up to 10 s.
     pub(crate) fn stop(self, drain: Duration) {
         let condition = &self.receiver.condition;
         condition.drain();

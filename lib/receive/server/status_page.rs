@@ -1,4 +1,4 @@
-//! The status page of the admin listener: one file, no script, light or dark.
+//! The status page of the admin listener: one file without scripts, in light or dark colours.
 
 use std::fmt::Write;
 

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-/// Facts of the store that are not in the counts of this process.
+/// Figures for the metrics that [`super::counters`] does not have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreFigures {
-    /// Published records, by type.
+    /// The number of records that this process published, by type.
     pub(crate) records: BTreeMap<String, u64>,
-    /// Records that were published before.
+    /// The number of repeated records and recordings in all runs. They are not published again.
     pub(crate) duplicates: u64,
-    /// Records and pushes that are not valid.
+    /// The number of records and pushes that were not valid, in all runs.
     pub(crate) rejected: u64,
-    /// Records with the type, id and time of another one, but other contents.
+    /// The number of records with the type, id and time of another record but different content, in
+    /// all runs.
     pub(crate) conflicts: u64,
-    /// Bytes in the queue of the committer.
+    /// The bytes in the queue of the committer.
     pub(crate) queue_bytes: u64,
-    /// Age of the oldest unpublished push, in seconds.
+    /// The age of the oldest unpublished push, in seconds.
     pub(crate) oldest_unpublished: f64,
 }
 
@@ -25,6 +26,6 @@ pub(crate) trait StoreView: Send + Sync {
     fn usage(&self) -> anyhow::Result<String>;
     /// The coverage: a JSON array.
     fn coverage(&self) -> anyhow::Result<String>;
-    /// The facts for the metrics.
+    /// The figures for the metrics.
     fn figures(&self) -> StoreFigures;
 }

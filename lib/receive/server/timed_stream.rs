@@ -1,7 +1,7 @@
 //! A connection with our own deadlines: idle, head, write, and an orderly close.
 //!
-//! The server library has only one limit for a head and for an idle connection, but they must
-//! differ: 10 s and 10 min.
+//! The server library has one limit for both a head and an idle connection; here these limits are
+//! 10 s and 10 min.
 
 use std::future::Future;
 use std::io;

@@ -23,7 +23,7 @@ pub(crate) struct Watch {
     pub(crate) certificate: Option<Arc<CertificateExchange>>,
     /// A file in the directory, to measure the free space of its disk.
     pub(crate) on_disk: PathBuf,
-    /// A path without a push for this time is logged.
+    /// A path is logged when it has had no push for this long.
     pub(crate) silence: Duration,
     pub(crate) memory: WatchMemory,
 }

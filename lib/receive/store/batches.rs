@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub(crate) enum BatchKind {
     /// Pushes.
     Stream,
-    /// Records of an export that the stream lacked.
+    /// The records of an export that the stream lacked.
     Export,
 }
 
@@ -24,12 +24,13 @@ pub(crate) struct Batch {
     pub(crate) first: i64,
     pub(crate) last: i64,
     pub(crate) started_at: Timestamp,
-    /// The lengths of `rejects.ndjson` and `recordings.ndjson` before the batch.
+    /// The lengths in bytes to which a repeated batch cuts `rejects.ndjson` and
+    /// `recordings.ndjson`.
     pub(crate) rejects_length: u64,
     pub(crate) recordings_length: u64,
 }
 
-/// Counts of records, of one batch or of several.
+/// The counts of records in one batch, or in several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BatchTotals {
     pub(crate) records: i64,
@@ -54,8 +55,8 @@ impl Store {
         Ok(batch.filter(|batch| batch.kind == BatchKind::Stream))
     }
 
-    /// Starts a batch with the oldest unpublished pushes; `None` if there are none. The batch
-    /// always consists of the same pushes, also after a crash.
+    /// Starts a batch with the oldest unpublished pushes; `None` if there are none. The range of
+    /// the batch is stored, so after a crash the batch has the same pushes.
     pub(crate) fn begin_stream(
         &mut self,
         instance: &str,

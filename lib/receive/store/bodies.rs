@@ -1,5 +1,6 @@
 //! Bodies of pushes. The bodies of a commit share one compressed frame, or a few. Records resemble
-//! each other, so this takes a third of the time and half of the space of a frame for each push.
+//! each other, so a shared frame takes a third of the time and half of the space that a frame for
+//! each push takes.
 
 use std::io;
 
@@ -19,14 +20,14 @@ pub(super) struct BodyPacker {
 #[derive(Debug, Default)]
 pub(super) struct PackedBodies {
     pub(super) frames: Vec<PackedFrame>,
-    /// Where the body of each push starts in its frame; `None` if it is in no frame.
+    /// Where the body of each push starts in its frame; `None` if the body is in no frame.
     pub(super) starts: Vec<Option<usize>>,
 }
 
 /// Several bodies in one compressed frame.
 #[derive(Debug)]
 pub(super) struct PackedFrame {
-    /// The positions of its first and last push in the commit.
+    /// The positions of the frame's first and last push in the commit.
     pub(super) first: usize,
     pub(super) last: usize,
     /// The length of the text in bytes.
@@ -37,14 +38,15 @@ pub(super) struct PackedFrame {
 /// The text of a frame that was read.
 #[derive(Debug)]
 pub(super) struct UnpackedFrame {
-    /// Each push between these numbers has its body in this frame, or in its own row.
+    /// The numbers of the first and the last push in the frame. Each body between these two that
+    /// has at most [`FRAME`] bytes is in the frame, too.
     first: i64,
     last: i64,
     text: Vec<u8>,
 }
 
 impl BodyPacker {
-    /// Fails if there is too little memory.
+    /// A packer without bodies. Fails if there is too little memory.
     pub(super) fn new() -> io::Result<BodyPacker> {
         Ok(BodyPacker {
             frames: Frames::fast()?,
@@ -76,7 +78,7 @@ impl BodyPacker {
         Ok(packed)
     }
 
-    /// Compresses the collected text into a frame; `None` if no push is in it.
+    /// Compresses the collected text into a frame; `None` if no body was collected.
     fn close(&mut self, places: Option<(usize, usize)>) -> io::Result<Option<PackedFrame>> {
         let Some((first, last)) = places else {
             return Ok(None);
@@ -113,7 +115,7 @@ impl UnpackedFrame {
         (self.first..=self.last).contains(&number)
     }
 
-    /// The body at a position; `None` if the frame does not have that many bytes.
+    /// The `length` bytes from byte `start` of the text on; `None` if the text is shorter.
     pub(super) fn body(&self, start: i64, length: i64) -> Option<Vec<u8>> {
         let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
         let body = self.text.get(start..start.checked_add(length)?);

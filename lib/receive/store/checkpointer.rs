@@ -12,7 +12,7 @@ use super::{Store, StoreError};
 /// The log is copied after this many bytes of commits.
 const BYTES: u64 = 16 << 20;
 
-/// The bytes that a transaction appends besides its pushes.
+/// The bytes that a transaction appends to the log besides its pushes.
 const TRANSACTION: u64 = 16 << 10;
 
 /// Copies the log of a store, in its own thread.
@@ -36,7 +36,8 @@ impl Checkpointer {
         store.database.keep_log()?;
         let database = Database::open(store.database.path(), JournalMode::Wal)?;
         let (begin, begun) = sync_channel::<()>(1);
-        // Only one copy runs at a time, and the channel has room for its result: no thread waits.
+        // Only one copy runs at a time, and the channel has room for its result: neither thread
+        // waits for the other.
         let (end, ended) = sync_channel(1);
         let copy = move || {
             while begun.recv().is_ok() {

@@ -1,4 +1,4 @@
-//! Reads coverage, uses and refusals.
+//! Reads the coverage, and the paths that each client used.
 
 use rusqlite::Row;
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub(crate) struct CoverageRow {
     pub(crate) pushes: i64,
     pub(crate) records: i64,
     pub(crate) refused: i64,
-    /// The change of the wall clock at its start, in milliseconds.
+    /// The change of the wall clock at the start of the row, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) clock_jump: Option<i64>,
 }
@@ -43,7 +43,7 @@ impl Store {
         })
     }
 
-    /// The clients and their paths.
+    /// The clients, and the paths that they used.
     pub(crate) fn uses(&self) -> Result<Vec<Use>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT * FROM uses ORDER BY client, path";

@@ -87,7 +87,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens or creates a database. Only the user can access a new one.
+    /// Opens or creates a database. Only the current user can access a new database.
     pub(super) fn open(path: &Path, journal: JournalMode) -> anyhow::Result<Database> {
         if !path.exists() {
             let place = || format!("creating {}", path.display());
@@ -145,8 +145,8 @@ impl Database {
         }
     }
 
-    /// Creates the tables of a new database, and changes those of an older version. Status 65 if
-    /// a newer version of the program created it.
+    /// Creates the tables of a new database, and updates the tables of an older version. Status 65
+    /// if a newer version of the program created the database.
     pub(super) fn create(&mut self, tables: &Tables) -> anyhow::Result<()> {
         let supported = tables.version;
         let version = |connection: &Connection| {
@@ -187,13 +187,13 @@ impl Database {
         }
     }
 
-    /// Makes commits of this connection no longer copy the log into the database.
+    /// Stops the commits of this connection from copying the log into the database.
     pub(super) fn keep_log(&self) -> Result<(), StoreError> {
         self.read(|connection| connection.pragma_update(None, "wal_autocheckpoint", 0))
     }
 
-    /// Copies the log into the database, as far as no reader needs it. No other connection waits
-    /// for this.
+    /// Copies as much of the log into the database as is possible without waiting for readers and
+    /// writers. No other connection waits for the copy.
     pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
         self.read(|connection| {
             connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))

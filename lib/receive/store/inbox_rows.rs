@@ -1,4 +1,4 @@
-//! A commit: pushes, uses and coverage in one transaction.
+//! A commit: pushes, used paths and coverage in one transaction.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub(crate) struct Committed {
 pub(crate) struct Begin {
     pub(crate) at: Timestamp,
     pub(crate) state: ReceiverState,
-    /// The change of the wall clock, in milliseconds.
+    /// The change of the wall clock at this start, in milliseconds.
     pub(crate) clock_jump: Option<i64>,
 }
 
@@ -236,7 +236,7 @@ fn insert(
     Ok(())
 }
 
-/// The times at which a client used a path, and how many of them were pushes.
+/// When a client first and last used a path in this commit, and the number of its pushes.
 struct NewUse {
     first: Timestamp,
     last: Timestamp,

@@ -23,7 +23,7 @@ const COMPLETE: &str = "complete";
 
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// A key: 16 bytes of a hash of the record.
+/// A key: the first 16 bytes of a hash of the record.
 pub(crate) type Key = [u8; 16];
 
 /// A day, as days since 1970 in UTC.
@@ -56,9 +56,9 @@ impl Day {
 #[derive(Clone, Debug)]
 pub(crate) struct NewKey {
     pub(crate) key: Key,
-    /// A hash of type, id and time, if it has an id.
+    /// A hash of the record's type, id and time, if the record has an id.
     pub(crate) identity: Option<i64>,
-    /// The directory name of its type. Many keys share one text.
+    /// The directory name of the record's type. Many keys share one text.
     pub(crate) kind: Arc<str>,
     pub(crate) hour: Timestamp,
 }
@@ -89,7 +89,7 @@ impl RecordKeys {
         files::write_private(&self.directory.join(COMPLETE), b"")
     }
 
-    /// The batch that contained a record, if this day has its key.
+    /// The batch that contained the record with this key; `None` if the day does not have the key.
     pub(crate) fn batch_of(&mut self, day: Day, key: &Key) -> anyhow::Result<Option<i64>> {
         let Some(database) = self.day(day, false)? else {
             return Ok(None);

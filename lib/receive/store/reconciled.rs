@@ -76,7 +76,7 @@ impl Store {
         })
     }
 
-    /// Whether a recording of this dialog with these bytes exists.
+    /// Whether a recording of this dialog with this hash exists.
     pub(crate) fn has_recording(&self, dialog_id: &str, sha256: &[u8]) -> Result<bool, StoreError> {
         self.database.read(|connection| {
             let sql =
@@ -85,8 +85,9 @@ impl Store {
         })
     }
 
-    /// Notes a recording from an export. `length` is the length of `recordings.ndjson` with its
-    /// line. A repeated batch of pushes cuts the file to this length, so it keeps the line.
+    /// Stores a recording from an export. `length` is the number of bytes of `recordings.ndjson` up
+    /// to the end of the recording's line. An unfinished batch of pushes then cuts the file to this
+    /// length, so the line stays.
     pub(crate) fn note_recording(
         &mut self,
         file: &str,

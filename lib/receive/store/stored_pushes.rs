@@ -36,13 +36,13 @@ pub(crate) struct StoredPush {
     pub(crate) bytes: i64,
     /// The body; `None` for a recording.
     pub(crate) body: Option<Vec<u8>>,
-    /// The name of a recording's file, and its hash.
+    /// The name and the SHA-256 of a recording's file; `None` for a body.
     pub(crate) recording: Option<String>,
     pub(crate) sha256: Option<Vec<u8>>,
 }
 
-/// The result of a push. The results of a whole batch are in memory, so it has only what the inbox
-/// lacks: the other columns are copied from the inbox when the results are stored.
+/// The result of a push. The results of a whole batch are in memory, so a receipt has only what the
+/// inbox lacks: the other columns are copied from the inbox when the results are stored.
 #[derive(Debug, Default)]
 pub(crate) struct Receipt {
     /// The number of the push.
@@ -53,7 +53,7 @@ pub(crate) struct Receipt {
     pub(crate) records: i64,
     pub(crate) duplicates: i64,
     pub(crate) rejected: i64,
-    /// The hash of its body or recording.
+    /// The SHA-256 of the push's body or recording.
     pub(crate) sha256: Box<[u8]>,
 }
 
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// The first push with a number above `after` and up to `last`. Status 65 if its body is
-    /// damaged; it then stays in the inbox.
+    /// damaged; the push then stays in the inbox.
     pub(crate) fn push_after(
         &self,
         after: i64,
@@ -89,7 +89,7 @@ impl Store {
         Ok(Some(push))
     }
 
-    /// The body of a push that is in a frame, from `start` on.
+    /// Reads the body of a push from its frame: `length` bytes from byte `start` on.
     fn unpack(&self, number: i64, start: i64, length: i64) -> Result<Vec<u8>, StoreError> {
         let damaged = |why: &str| {
             let text = format!("damaged: the body of push {number}: {why}; it was not changed");

@@ -13,7 +13,7 @@ use crate::json::fields::{Fields, Step};
 
 type Compiled = Result<FastTerm, Unsupported>;
 
-/// The meaning of `.`.
+/// What `.` means at a place in the expression.
 #[derive(Clone)]
 enum Here {
     /// The value at a path that starts at the record or at the current array element.
@@ -22,16 +22,17 @@ enum Here {
     Piped,
 }
 
-/// The context of a term.
 struct Compiler<'a> {
     text: &'a str,
     env: &'a [(String, String)],
     fields: &'a mut Fields,
-    /// Whether the outermost value is the record, which is always an object.
+    /// Whether these terms are for the record, which is always an object, and not for an array
+    /// element.
     in_record: bool,
 }
 
-/// Compiles an expression. If it yields several values, a record is kept if any of them is true.
+/// Compiles an expression. If the expression yields several values, a record is kept if any of
+/// these is neither false nor null.
 pub(super) fn whole(
     term: &Term<&str>,
     text: &str,
@@ -289,7 +290,8 @@ impl Compiler<'_> {
                 {
                     return outside("IN with values that are not constants");
                 }
-                // jq compares one value with all elements before it takes the next value.
+                // For each of `others`, jq compares all elements with it before it takes the next
+                // one.
                 if others.len() > 1 && !ends_in_iteration(elements) {
                     return outside("IN with a path after []");
                 }
@@ -316,7 +318,8 @@ impl Compiler<'_> {
         })
     }
 
-    /// The test of `strings` and similar functions.
+    /// The term for `strings` and similar functions: a test of the type of `.`. `None` for other
+    /// functions.
     fn selector(&mut self, name: &str, args: &[Term<&str>], here: &Here) -> Option<FastTerm> {
         let (kinds, is): (&[&'static str], bool) = match (name, args) {
             ("values", []) => (&["null"], false),
@@ -347,7 +350,7 @@ impl Compiler<'_> {
         Ok(FastTerm::Holds(at, self.here(here).into(), part.into()))
     }
 
-    /// The terms between commas.
+    /// The terms of a list such as `a, b, c`.
     fn list(&mut self, terms: &Term<&str>, here: &Here) -> Result<Vec<FastTerm>, Unsupported> {
         let Term::BinOp(left, BinaryOp::Comma, right) = terms else {
             return Ok(vec![self.term(terms, here)?]);
@@ -357,7 +360,8 @@ impl Compiler<'_> {
         Ok(list)
     }
 
-    /// The test whether any element at a path with one `[]`, or every element, passes `test`.
+    /// A test whether any element of an array passes `test`. With `every`, whether every element
+    /// passes. `elements` is a path to the elements, such as `.a[]` or `.a[].b`.
     fn each(
         &mut self,
         every: bool,
@@ -387,7 +391,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// The test whether any element of `.`, or every element, passes `test`.
+    /// Like [`Compiler::each`], for the elements of `.`.
     fn over(
         &mut self,
         every: bool,

@@ -17,11 +17,11 @@ type Yield<'v> = Result<Option<FastValue<'v>>, Fallback>;
 #[derive(Clone, Copy)]
 pub(super) struct At<'v, 'x> {
     pub(super) record: Record<'v, 'x>,
-    /// The result of the last pipe.
+    /// The value that the pipe around the term passes on.
     pub(super) value: Option<&'x FastValue<'v>>,
 }
 
-/// The value of a term. If the term yields none, the term around it yields none, too.
+/// The value of a term. If the term yields none, the term that uses this macro yields none.
 macro_rules! get {
     ($node:expr, $at:expr) => {
         match $node.eval($at)? {
@@ -151,7 +151,7 @@ impl FastTerm {
 }
 
 impl ScopedTest {
-    /// Whether a part of the record passes the test; `None` if the test yields no value.
+    /// Whether `json`, a part of the record, passes the test; `None` if the test yields no value.
     fn test(&self, json: &str) -> Result<Option<bool>, Fallback> {
         let mut finds = self.finds.take();
         let record = self
@@ -205,9 +205,9 @@ pub(super) fn compare(
 /// The range in which a float can represent every integer. jq computes with floats.
 const EXACT: std::ops::RangeInclusive<i64> = -(1 << 53)..=1 << 53;
 
-/// Computes with two values. Two integers in the range [`EXACT`] give an integer, except in a
-/// division; if the result is outside of the range, jaq decides. Other numbers are computed as
-/// floats.
+/// Computes with two values. If both are integers in the range [`EXACT`], the result is an integer,
+/// except for a division. If this result is outside of the range, jaq decides. Other numbers are
+/// computed as floats.
 fn compute<'v>(
     how: Math,
     left: FastValue<'v>,

@@ -41,8 +41,8 @@ pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     match part {
         Part::Index(name) if is_text(name) => {
             let name = text(name)?;
-            // For jaq, half of a surrogate pair in a record is replaced by this character, so jaq
-            // must decide.
+            // Before jaq gets a record, half of a surrogate pair in it is replaced by this
+            // character. So only jaq can compare such names.
             if name.contains('\u{fffd}') {
                 return outside("a name with U+FFFD");
             }
@@ -58,7 +58,8 @@ pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     }
 }
 
-/// The keys of a new object. Its values must be constants, but do not matter.
+/// The keys of an object that an expression constructs. The values are ignored, but must be
+/// constants.
 pub(super) fn keys(
     fields: &[(Term<&str>, Option<Term<&str>>)],
 ) -> Result<Vec<FastTerm>, Unsupported> {

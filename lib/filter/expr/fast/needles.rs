@@ -32,7 +32,7 @@ impl FastTerm {
                     }
                     _ => None,
                 };
-                // If the comparison fails for null, a kept record has the field.
+                // If null does not pass the comparison, the record must have the field.
                 let name = match from {
                     FastTerm::Path {
                         name: Some(name), ..

@@ -7,7 +7,7 @@ use jaq_core::ops::{Cmp, Math};
 use super::value::FastValue;
 use crate::json::fields::{Fields, Finds, Slot};
 
-/// Why the fast engine does not support an expression, and where.
+/// What the fast engine does not support in an expression, as text for a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsupported(pub(crate) String);
 
@@ -15,7 +15,7 @@ pub(crate) struct Unsupported(pub(crate) String);
 #[derive(Debug)]
 pub(super) enum FastTerm {
     Constant(FastValue<'static>),
-    /// The whole record, or the whole element in a test of elements.
+    /// The whole record. In the test of an array element, the whole element.
     Whole,
     /// The value at a path.
     Path {
@@ -24,12 +24,13 @@ pub(super) enum FastTerm {
         name: Option<String>,
         strict: Strict,
     },
-    /// Whether the object has the field.
+    /// Whether the object has the field in this slot.
     Present(Slot),
-    /// The result of the last pipe.
+    /// The value that the pipe around this term passes on.
     Piped,
     Pipe(Box<FastTerm>, Box<FastTerm>),
-    /// The value of the second term if the first value is neither false nor null, otherwise none.
+    /// The value of the second term if the value of the first term is neither false nor null,
+    /// otherwise none.
     When(Box<FastTerm>, Box<FastTerm>),
     /// The value of the second term if the first term yields a value, otherwise none.
     Guard(Box<FastTerm>, Box<FastTerm>),
@@ -41,20 +42,21 @@ pub(super) enum FastTerm {
     Compare(Cmp, Box<FastTerm>, Box<FastTerm>),
     Compute(Math, Box<FastTerm>, Box<FastTerm>),
     Negative(Box<FastTerm>),
-    /// Whether the value is one of the others.
+    /// Whether `value` is equal to one of `others`.
     OneOf {
         value: Box<FastTerm>,
         others: Vec<FastTerm>,
-        /// Whether only strings count.
+        /// Whether `value` must be a string. If it is not, jaq decides.
         only_text: bool,
     },
-    /// Whether the first string contains the second one.
+    /// Whether the first string contains the second string at this position.
     Holds(MatchPosition, Box<FastTerm>, Box<FastTerm>),
     Has(Box<FastTerm>, Box<ScopedTest>),
-    /// Whether any element passes the test, or every element if `every` is set.
+    /// Whether any element of `array` passes the test. If `every` is set, whether every element
+    /// passes.
     Each {
         array: Box<FastTerm>,
-        /// Whether a value that is not an array counts as an empty one.
+        /// Whether a value that is not an array counts as an empty array.
         lenient: bool,
         every: bool,
         scope: Box<ScopedTest>,
@@ -65,19 +67,19 @@ pub(super) enum FastTerm {
     Nothing,
 }
 
-/// The place where one string is searched in another string.
+/// Where in a string another string must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MatchPosition {
     Start,
     End,
     Anywhere,
-    /// At the start of a line, as `^` means it.
+    /// At the start of a line, like `^` in a pattern.
     LineStart,
     LineEnd,
     Line,
 }
 
-/// Which steps of a path raise an error if they fail.
+/// Which steps of a path raise an error if the value has another type than the step needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strict {
     All,
@@ -85,7 +87,7 @@ pub(super) enum Strict {
     None,
 }
 
-/// A test of a part of the record, with the fields that it needs.
+/// A test of a part of the record, with the fields that the test needs.
 pub(super) struct ScopedTest {
     pub(super) fields: Fields,
     pub(super) test: FastTerm,

@@ -45,7 +45,7 @@ impl<'v> FastValue<'v> {
     }
 
     pub(super) fn float(float: f64) -> Result<FastValue<'v>, Fallback> {
-        // In jaq, NaN is less than itself. This engine has no such value.
+        // This engine has no NaN, because in jaq NaN is less than itself.
         if float.is_nan() {
             return Err(Fallback);
         }
@@ -84,8 +84,8 @@ impl<'v> FastValue<'v> {
         }
     }
 
-    /// The result of `length`. For objects jaq decides, because only one of several fields with
-    /// the same name counts.
+    /// The result of `length`. For objects, jaq decides: if several fields have the same name, they
+    /// count as one.
     pub(super) fn length(&self) -> Result<FastValue<'static>, Fallback> {
         let count = match self {
             FastValue::Null => 0,
@@ -138,7 +138,7 @@ impl<'v> FastValue<'v> {
     }
 }
 
-/// The content of a string. If it has half of a surrogate pair, jaq decides.
+/// The content of a string. If the string has half of a surrogate pair, jaq decides.
 fn text(json: &str) -> Result<Cow<'_, str>, Fallback> {
     let quoted = json.trim_ascii();
     match quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')) {

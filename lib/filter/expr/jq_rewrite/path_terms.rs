@@ -1,6 +1,6 @@
-//! Rewrites terms that are not paths, but stand where jq expects a path. jq first computes such a
-//! term. If its value is not identical to that of the last step, the next step or the end of the
-//! path raises an error. jaq refuses such a term before it computes it.
+//! Rewrites terms that are not paths, but stand where jq expects a path. jq computes such a term.
+//! If the result is not identical to the value at the end of the path so far, then the next step,
+//! or the end of the whole path, raises an error. jaq refuses such a term without computing it.
 
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 
@@ -13,7 +13,7 @@ const BEFORE: &str = "$!before";
 /// Functions whose first argument is a path.
 const TAKE_PATHS: [&str; 6] = ["path", "jq_path", "del", "pick", "jq_assign", "jq_modify"];
 
-/// Functions that yield a path if their arguments yield paths.
+/// Functions that yield a path if their arguments yield paths, so that a path can go on after them.
 const LEAD_ON: [&str; 36] = [
     "jq_modify",
     "map_values",
@@ -53,7 +53,8 @@ const LEAD_ON: [&str; 36] = [
     "paths",
 ];
 
-/// The rewritten term. Each part that is not a path is first computed and then refused.
+/// The rewritten term. Each part that should be a path, but is not, is first computed and then
+/// refused.
 pub(super) fn computed(term: Term<&str>) -> Term<&str> {
     let (mut takes_paths, mut defined) = (false, Vec::new());
     each(&term, &mut |term| match term {
@@ -67,7 +68,7 @@ pub(super) fn computed(term: Term<&str>) -> Term<&str> {
     }
 }
 
-/// The names in a definition: its own and those of its parameters.
+/// Adds the names in a definition to `defined`: its own name and the names of its parameters.
 fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
     defined.push(def.name);
     defined.extend(&def.args);
@@ -100,7 +101,8 @@ fn is_written_number(term: &Term<&str>) -> bool {
 }
 
 struct Marker<'t> {
-    /// Functions of the expression. Any of them may be called in a path.
+    /// The functions and parameters that the expression defines. Each of them may be called in a
+    /// path.
     defined: Vec<&'t str>,
 }
 

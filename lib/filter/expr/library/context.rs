@@ -6,10 +6,10 @@ use jaq_json::{Error, Val};
 
 use super::super::guard;
 
-/// The context of a running expression.
+/// The data type of an expression that jaq runs.
 pub(in crate::filter::expr) type JaqData = JustLut<Val>;
 
-/// An error if the evaluation may not use this many more bytes. If `try` catches the error, the
+/// An error if the evaluation must not use this many more bytes. If `try` catches the error, the
 /// next [`check`] ends the evaluation.
 pub(super) fn room(bytes: usize) -> Result<(), Error> {
     allowed(guard::has_room(bytes))
@@ -30,10 +30,10 @@ fn allowed(is_allowed: bool) -> Result<(), Error> {
 /// A growing array checks the limits after this number of elements.
 const STRIDE: usize = 1024;
 
-/// The minimum memory of an element in bytes, with its content.
+/// An element, with its content, is assumed to take at least this many bytes.
 const ELEMENT: usize = 64;
 
-/// An array that grows within the limits of the record.
+/// An array that grows until the record exceeds a limit.
 #[derive(Default)]
 pub(super) struct GrowingArray(Vec<Val>);
 
@@ -42,7 +42,7 @@ impl GrowingArray {
     pub(super) fn push(&mut self, value: Val) -> Result<(), Error> {
         let Self(values) = self;
         if values.len() == values.capacity() {
-            // The array moves to memory of twice the size.
+            // The array moves to new memory of twice the size.
             room(values.len() * 2 * size_of::<Val>())?;
         }
         if values.len() % STRIDE == STRIDE - 1 {

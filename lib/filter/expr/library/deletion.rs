@@ -6,7 +6,7 @@ use super::order::order;
 use super::paths::{absolute, bounds, change, get, index};
 use super::text::kind;
 
-/// The value without the values at these paths.
+/// The value without the parts at these paths.
 pub(super) fn delete(value: Val, paths: &Val) -> ValR {
     let Val::Arr(paths) = paths else {
         return Err(Error::str("paths must be specified as an array"));
@@ -29,7 +29,7 @@ pub(super) fn delete(value: Val, paths: &Val) -> ValR {
     }
 }
 
-/// The paths must be sorted, and none may be empty.
+/// Deletes the parts at `paths`, which must be sorted. No path may be empty.
 fn delete_sorted(mut value: Val, paths: &[&[Val]]) -> ValR {
     let mut keys = Vec::new();
     for group in paths.chunk_by(|a, b| a[0] == b[0]) {

@@ -1,4 +1,4 @@
-//! Values as text: JSON, and the formats with an @.
+//! Values as text: as JSON, and in the formats whose names begin with `@`.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -14,7 +14,7 @@ const FORMATS: [&str; 10] = [
     "text", "json", "csv", "tsv", "html", "uri", "urid", "sh", "base64", "base64d",
 ];
 
-/// Decodes with or without padding, and ignores unused bits at the end.
+/// Decodes base64 with or without padding. Unused bits at the end are ignored.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -33,7 +33,7 @@ pub(super) fn text(value: &Val) -> Result<String, Error> {
     }
 }
 
-/// A value in the format with this name.
+/// The text of a value in the format `name`.
 pub(super) fn format(value: &Val, name: &Val) -> ValR {
     let Val::TStr(name) = name else {
         return Err(Error::str(format_args!(
@@ -42,7 +42,7 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
         )));
     };
     let name = String::from_utf8_lossy(name);
-    // The longest format writes six bytes for one.
+    // A format writes at most six bytes for one byte of the value.
     room(6 * number::size(value))?;
     let text = match &*name {
         "text" => return string(value),
@@ -89,7 +89,7 @@ fn escape(text: &str, how: impl Fn(char) -> Option<&'static str>) -> String {
     for char in text.chars() {
         match (how(char), char) {
             (Some(text), _) => escaped.push_str(text),
-            // jq writes this in every format that escapes.
+            // In every format that escapes characters, jq writes NUL as `\0`.
             (None, '\0') => escaped.push_str("\\0"),
             (None, char) => escaped.push(char),
         }
@@ -147,8 +147,8 @@ fn shell(value: &Val) -> Result<String, Error> {
     }
 }
 
-/// Bytes as text. Each invalid sequence of UTF-8 becomes one U+FFFD; the sequences are those of jq.
-/// An incomplete character at the end forms one sequence with the rest of the text.
+/// Bytes as text. As in jq, each invalid sequence of bytes becomes one U+FFFD. If the text ends
+/// inside a character, all bytes from the start of this character on are one invalid sequence.
 fn decode_utf8(mut bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     while let Some(first) = bytes.first() {

@@ -10,13 +10,13 @@ use jaq_std::ValT as _;
 use super::context::room;
 use super::text::{shown, split};
 
-/// A float can represent every integer up to this one.
+/// The highest integer up to which a float can represent all integers.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The most bytes of a repeated string, as in jq.
 const LONGEST_REPEAT: f64 = 2_147_483_647.0;
 
-/// A computed number.
+/// A computed number as a value.
 pub(super) fn computed(float: f64) -> Val {
     let is_small = float.fract() == 0.0 && float != 0.0 && float.abs() < EXACT;
     Val::Num(match is_small {
@@ -31,7 +31,7 @@ pub(super) fn float(value: &Val) -> Result<f64, Error> {
     value.as_f64().ok_or_else(required)
 }
 
-/// The result of an arithmetic operator.
+/// The result of the arithmetic operator `how`.
 pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
     let fail = |what: &str| {
         let (left, right) = (shown(&left), shown(&right));
@@ -90,7 +90,7 @@ fn repeat(text: &[u8], count: f64) -> ValR {
     Ok(Val::utf8_str(text.repeat(count as usize)))
 }
 
-/// The memory of a value in bytes, without the content of its elements.
+/// The memory of a value in bytes. What its elements contain is not counted.
 pub(super) fn size(value: &Val) -> usize {
     match value {
         Val::TStr(text) => text.len(),
@@ -100,8 +100,8 @@ pub(super) fn size(value: &Val) -> usize {
     }
 }
 
-/// A number converted to a 32-bit integer as in C. A number that does not fit becomes the
-/// smallest integer.
+/// A number as a 32-bit integer, converted as in C. A number that does not fit becomes the smallest
+/// integer.
 pub(super) fn c_int(value: &Val) -> ValR {
     let whole = float(value)?.trunc();
     let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&whole);

@@ -22,14 +22,14 @@ pub(super) fn sort(array: &Val) -> ValR {
     Ok(Val::Arr(values.into()))
 }
 
-/// The values of an array of pairs, sorted by their keys.
+/// The values in an array of `[key, value]` pairs, sorted by the keys.
 pub(super) fn sort_by_key(pairs: &Val) -> ValR {
     let sorted = sorted(pairs)?;
     let values = sorted.into_iter().map(|(_, value)| value.clone());
     Ok(Val::Arr(values.collect::<Vec<Val>>().into()))
 }
 
-/// The values of an array of pairs, in one array for each key.
+/// The values in an array of `[key, value]` pairs: for each key, an array of its values.
 pub(super) fn group_by_key(pairs: &Val) -> ValR {
     let groups = sorted(pairs)?;
     let groups = groups.chunk_by(|(left, _), (right, _)| left == right);
@@ -50,7 +50,7 @@ fn sorted(pairs: &Val) -> Result<Vec<(&Val, &Val)>, Error> {
     Ok(pairs)
 }
 
-/// The elements of an array. An error if there is no memory to copy them.
+/// The elements of an array. An error if there is not enough memory to copy them.
 fn elements(array: &Val) -> Result<&[Val], Error> {
     let Val::Arr(array) = array else {
         return Err(Error::str("only an array can be sorted"));

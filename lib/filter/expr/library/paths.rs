@@ -8,7 +8,7 @@ use super::text::{kind, shown};
 
 type PathChange<'f, E> = &'f mut dyn FnMut(Val) -> Result<Val, E>;
 
-/// The value at a key; null if there is no such key.
+/// The value of a key in `value`; null if `value` does not have the key.
 pub(super) fn get(value: &Val, key: &Val) -> ValR {
     match (value, key) {
         (Val::Obj(object), Val::TStr(_)) => Ok(object.get(key).cloned().unwrap_or_default()),
@@ -45,7 +45,7 @@ pub(super) fn get(value: &Val, key: &Val) -> ValR {
     }
 }
 
-/// An index without its fraction; `None` for NaN.
+/// An index without its fraction; `None` if it is NaN.
 pub(super) fn index(key: &Val) -> Result<Option<i64>, Error> {
     let index = float(key)?;
     let index = index.clamp(i32::MIN.into(), i32::MAX.into());
@@ -59,7 +59,7 @@ pub(super) fn absolute(index: i64, length: usize) -> Option<usize> {
     }
 }
 
-/// The start and the end of a slice, as positions in a value of this length.
+/// The start and the end of a slice, as positions in a value with `length` elements.
 pub(super) fn bounds(slice: &Val, length: usize) -> Result<(usize, usize), Error> {
     let length = length as f64;
     let end = |name: &str, default: f64| match slice {
@@ -140,7 +140,7 @@ pub(super) fn change<E: From<Error>>(
     }
 }
 
-/// The longest array that setting one element can create.
+/// The highest index of a new element, unless the element directly follows the last one.
 const LONGEST: usize = 1 << 24;
 
 fn change_element<E: From<Error>>(
@@ -170,7 +170,7 @@ fn change_element<E: From<Error>>(
     Ok(())
 }
 
-/// The object that represents a slice as a key.
+/// The object that is the key of a slice.
 pub(super) fn slice(from: Val, to: Val) -> Val {
     let name = |name: &str| Val::from(name.to_owned());
     Val::obj(
@@ -217,7 +217,7 @@ pub(super) fn search(array: &Val, value: &Val) -> ValR {
     Ok(Val::Num(Num::Int(-1 - missing)))
 }
 
-/// Whether two values are identical. Strings, arrays and objects must be the same memory.
+/// Whether two values are identical. Strings, arrays and objects must be at the same address.
 pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
     match (left, right) {
         (Val::Null, Val::Null) => true,

@@ -1,4 +1,4 @@
-//! Functions that yield paths, or change the values at paths.
+//! Functions that yield paths, and functions that change the values at paths.
 
 use jaq_core::native::{self, Fun, bome};
 use jaq_core::{Bind, Cv, Exn, Native, ValX, ValXs};
@@ -37,8 +37,8 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     .into_iter()
 }
 
-/// Runs a filter whose value is not a path. If the value may be the one at the current path, and is
-/// identical to it, the path stays. Otherwise the path is lost: its next use is an error.
+/// Runs a filter that is not a path. With `MAY_BE`, the path stays if the filter's result is
+/// identical to the value at the path. Otherwise the path is lost: the next use of it is an error.
 fn no_path<const MAY_BE: bool>() -> Native<JaqData> {
     Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
         let (filter, inner) = context.pop_fun();
@@ -65,8 +65,8 @@ fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     filter.run((inner, value))
 }
 
-/// A key that marks a path as lost. It follows the value at the path's last place. No other key is
-/// a byte string.
+/// A key that marks a path as lost. In a lost path, the value at its last place comes first, then
+/// this key. No other key is a byte string.
 fn lost() -> Val {
     Val::BStr(Box::default())
 }
@@ -75,7 +75,7 @@ fn is_lost(key: &Val) -> bool {
     matches!(key, Val::BStr(_))
 }
 
-/// An error if the last key marks the path of a value as lost.
+/// An error if `last`, the last key of a path, marks the path as lost; `value` is for the message.
 fn not_lost(value: &Val, last: Option<&Val>) -> Result<(), Error> {
     match last {
         Some(key) if is_lost(key) => Err(no_place(value)),
@@ -88,7 +88,7 @@ fn no_place(value: &Val) -> Error {
     Error::str(format_args!("invalid path expression with result {what}"))
 }
 
-/// The paths that a filter yields, as arrays.
+/// The paths that a filter yields, each as an array.
 fn paths_of<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (filter, inner) = context.pop_fun();
     let paths = filter.paths((inner, (value, Default::default())));
@@ -128,8 +128,8 @@ pub(super) fn set_path(value: &Val, path: &Val, new: &Val) -> ValR {
     paths::change(value.clone(), path_of(path)?, &mut |_| Ok(new.clone()))
 }
 
-/// Replaces the value at each path by the first result of an update. If the update has no result,
-/// the value is deleted.
+/// Replaces the value at each path by the first result of `update`. If `update` has no result, the
+/// value is deleted.
 fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (update, inner) = context.pop_fun();
     let paths = context.pop_var();

@@ -12,7 +12,7 @@ use super::context::GrowingArray;
 use super::paths::count;
 use super::text::{kind, shown};
 
-/// The number of compiled patterns that are kept.
+/// The most compiled patterns that are kept.
 const MOST_COMPILED: usize = 64;
 
 /// The most backtracking steps at one start position, as in jq.
@@ -22,27 +22,27 @@ const MOST_RETRIES: usize = 10_000_000;
 const RETRIES_AT_ONCE: usize = 100_000_000;
 
 /// The longest text, in bytes, that is searched in one call, because each attempt may read all of
-/// the text. A pattern that needs the whole text is searched in one call in any case.
+/// the text. But if a pattern needs the whole text, it is searched in one call in any case.
 const LONGEST_AT_ONCE: usize = 64 * 1024;
 
 /// A compiled pattern.
 struct Pattern {
     regex: Regex,
-    /// The name of each group.
+    /// The name of each group; `None` if the group has no name.
     names: Vec<Option<String>>,
     is_global: bool,
-    /// Whether a match depends on the start of the search, or on the whole text.
+    /// Whether a match depends on where the search started, or on the whole text.
     needs_whole_text: bool,
 }
 
-/// Compiled patterns by their text and flags.
+/// Compiled patterns. The key is the text of the pattern and its flags.
 type CompiledPatterns = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
 
 thread_local! {
     static COMPILED: RefCell<CompiledPatterns> = RefCell::default();
 }
 
-/// Compiles a pattern. The error says what is wrong with it or its flags.
+/// Compiles a pattern. The error says what is wrong with the pattern or with its flags.
 pub(in crate::filter::expr) fn check(pattern: &str, flags: &str) -> Result<(), String> {
     compile(pattern, flags).map(drop)
 }
@@ -161,8 +161,8 @@ impl<'t> Matches<'t> {
         Ok(at)
     }
 
-    /// The first match at or after a byte position. Oniguruma cannot be interrupted, so it
-    /// searches only short texts in one call; in longer texts, each position is tried separately.
+    /// The first match at or after a byte position. Oniguruma cannot be interrupted, so only a
+    /// short text is searched in one call. In a longer text, each position is tried separately.
     fn search(&mut self, from: usize) -> Result<Option<(usize, usize)>, Error> {
         let length = self.text.len() - from;
         if self.pattern.needs_whole_text {
@@ -238,7 +238,7 @@ impl<'t> Matches<'t> {
             let name = name.map_or(Val::Null, Val::from);
             let (offset, length, part) = match self.region.pos(group) {
                 None => (Val::from(-1_isize), 0, Val::Null),
-                // If the whole match is empty, every group is empty to jq.
+                // If the whole match is empty, jq reports every group as empty.
                 Some(_) if at.0 == at.1 => (count(self.known.1), 0, Val::from(String::new())),
                 Some(part) => (
                     count(self.characters(part.0)),
@@ -248,7 +248,7 @@ impl<'t> Matches<'t> {
             };
             let (length, offset) = (("length", count(length)), ("offset", offset));
             let (part, name) = (("string", part), ("name", name));
-            // jq writes the fields of an empty group in another order.
+            // For an empty group, jq writes the fields in another order.
             match length.1 == Val::from(0_isize) {
                 true => object([offset, part, length, name]),
                 false => object([offset, length, part, name]),
@@ -306,7 +306,7 @@ pub(super) fn test(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     Ok(Val::Bool(matches.next()?.is_some()))
 }
 
-/// All matches, as an array.
+/// The matches of a pattern, as an array: all matches with the flag `g`, otherwise the first one.
 pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     let text = text(value)?;
     let mut matches = Matches::new(&text, compiled(pattern, flags)?);
@@ -317,8 +317,8 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     Ok(found.into_value())
 }
 
-/// For each match a pair: the text before the match, and its named groups. The last element is the
-/// rest of the text after the last match.
+/// For each match a pair: the text between the previous match and this one, and the named groups of
+/// this match. The last element is the text after the last match.
 pub(super) fn parts(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     let text = text(value)?;
     let mut matches = Matches::new(&text, compiled(pattern, flags)?);
@@ -341,9 +341,9 @@ fn ceiling(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The texts after replacement. The input has pairs of the text before a match and an array of
-/// replacements, then the rest of the text. The first result uses the first replacement of each
-/// match, the second result uses the second replacement, and so on.
+/// The results of `sub`, as an array of texts. The input is like the result of [`parts`], but each
+/// pair has an array of replacements instead of the groups. Result N has the N-th replacement of
+/// each match.
 pub(super) fn join(value: &Val) -> ValR {
     let mut texts: Vec<Vec<u8>> = Vec::new();
     let Val::Arr(parts) = value else {

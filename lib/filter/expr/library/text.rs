@@ -1,4 +1,4 @@
-//! Values as text: as JSON, as jq prints numbers, and for messages.
+//! Values as text: as JSON, with numbers as jq prints them, and shortened for messages.
 
 use jaq_json::{Error, Num, Val, ValR};
 
@@ -22,7 +22,7 @@ fn spell_float(float: f64) -> String {
         return "null".to_owned();
     }
     let float = float.clamp(f64::MIN, f64::MAX);
-    // The shortest digits that identify the float: d.ddde-5.
+    // The shortest digits that identify the float, for example d.ddde-5.
     let shortest = format!("{:e}", float.abs());
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let digits = half_even(digits.replace('.', ""), float.abs());
@@ -45,12 +45,13 @@ fn spell_float(float: f64) -> String {
     format!("{sign}{}", plain(&digits, point))
 }
 
-/// The shortest digits of a number. If two are equally close to the number, it takes the even ones;
-/// Rust takes the larger ones.
+/// The digits that jq prints for `float`. `digits` are Rust's: as few as identify the float. If two
+/// texts of this length are equally close to the float, Rust takes the larger one, and jq the one
+/// whose last digit is even.
 fn half_even(digits: String, float: f64) -> String {
     let (rest, last) = digits.split_at(digits.len() - 1);
     let last = match last.as_bytes() {
-        // Two texts of fewer digits are never equally close to a number.
+        // If two texts are equally close to a float, they have at least 16 digits.
         [last] if last % 2 == 1 && rest.len() >= 15 => last - 1,
         _ => return digits,
     };
@@ -63,7 +64,8 @@ fn half_even(digits: String, float: f64) -> String {
     }
 }
 
-/// An unchanged number, in the notation of decimal arithmetic.
+/// The text of a number that was not computed. The number keeps its digits, and may have an
+/// exponent, such as `1E+2`.
 fn decimal(text: &str) -> String {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -109,24 +111,24 @@ pub(super) fn kind(value: &Val) -> &'static str {
     }
 }
 
-/// The JSON text of a value; an error if the record exceeds its memory limit.
+/// The JSON text of a value; an error if the record exceeds a limit.
 pub(super) fn json(value: &Val) -> Result<String, Error> {
     let mut text = String::new();
     write(value, &mut text)?;
     Ok(text)
 }
 
-/// Reserves memory for this many bytes after a text.
+/// Reserves memory for this many bytes behind the text.
 fn grow(text: &mut String, bytes: usize) -> Result<(), Error> {
     if text.capacity() - text.len() < bytes {
-        // The text grows to twice its size, so that it is rarely copied.
+        // The memory of the text grows to twice the size, so that the text is rarely copied.
         room(2 * text.len() + bytes)?;
         text.reserve(bytes);
     }
     Ok(())
 }
 
-/// The first characters of the JSON text of a value.
+/// The start of the JSON text of a value, for messages.
 pub(super) fn short(value: &Val) -> String {
     let text = match value {
         Val::Arr(array) if array.len() > SHORT => "[…]".to_owned(),
@@ -197,7 +199,7 @@ fn quote(string: &str, text: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-/// The parts of a text between separators.
+/// The parts of a text between separators. If `by` is empty, each character is a part.
 pub(super) fn split(text: &[u8], by: &[u8]) -> ValR {
     let text = String::from_utf8_lossy(text);
     let by = String::from_utf8_lossy(by);
@@ -227,7 +229,7 @@ pub(super) fn explode(text: &Val) -> ValR {
     Ok(codes.into_value())
 }
 
-/// The digits with a decimal point after the first `point` of them.
+/// The digits with a decimal point after `point` digits. Zeros are added where digits are missing.
 fn plain(digits: &str, point: i32) -> String {
     match usize::try_from(point) {
         Ok(point) if point >= digits.len() => {

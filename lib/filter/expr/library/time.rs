@@ -13,17 +13,17 @@ use super::number::{computed, float};
 use calendar::{CalendarTime, seconds_of};
 use strftime::ZoneAtTime;
 
-/// The C library counts years from this one, and stores them in 32 bits.
+/// The C library counts years from 1900, and stores them in 32 bits.
 const FIRST_YEAR: i64 = 1900;
 
-/// Converts seconds to an array, in UTC or in the local time zone.
+/// Converts seconds since 1970 to an array of fields, in UTC or in the local time zone.
 pub(super) fn broken_down(value: &Val, is_local: bool) -> ValR {
     let Val::Num(_) = value else {
         return Err(Error::str("gmtime() requires numeric inputs"));
     };
     let number = float(value)?;
     let seconds = number as i64;
-    // Beyond this, the year does not fit into 32 bits.
+    // With more seconds than this, the year does not fit into 32 bits.
     let is_near = number.abs() < 1e17;
     let at = CalendarTime::from_seconds(if is_near {
         seconds + if is_local { offset(seconds) } else { 0 }
@@ -66,7 +66,8 @@ fn array(fields: &[f64]) -> Val {
     Val::Arr(fields.collect::<Vec<Val>>().into())
 }
 
-/// The fields of an array, converted to 32 bits.
+/// The eight fields of a time, from an array. Each number is limited to 32 bits; `what` is for the
+/// message.
 fn from_array(value: &Val, what: &str) -> Result<[i64; 8], Error> {
     let fail = || Error::str(format_args!("{what} requires parsed datetime inputs"));
     let Val::Arr(fields) = value else {
@@ -83,7 +84,7 @@ fn from_array(value: &Val, what: &str) -> Result<[i64; 8], Error> {
             *slot = number.clamp(i32::MIN.into(), i32::MAX.into()) as i64;
         }
     }
-    // Years were counted from 1900 here, so an array without a year means 1900.
+    // `numbers[0]` was counted from 1900, so without a year in the array the year is 1900.
     numbers[0] += FIRST_YEAR;
     Ok(numbers)
 }
@@ -98,12 +99,12 @@ fn time_of(fields: [i64; 8]) -> Option<(i64, CalendarTime)> {
     fits.then_some((seconds, at))
 }
 
-/// Converts an array to seconds since 1970.
+/// Converts an array of fields in UTC to seconds since 1970.
 pub(super) fn seconds(value: &Val) -> ValR {
     if !matches!(value, Val::Arr(_)) {
         return Err(Error::str("mktime requires array inputs"));
     }
-    // The C function returns -1 if it fails, so the time -1 counts as a failure, too.
+    // The C function returns -1 if it fails. So the time -1 counts as a failure.
     let time = time_of(from_array(value, "mktime")?);
     let Some((seconds, _)) = time.filter(|(seconds, _)| *seconds != -1) else {
         return Err(Error::str("invalid gmtime representation"));
@@ -111,7 +112,7 @@ pub(super) fn seconds(value: &Val) -> ValR {
     Ok(computed(seconds as f64))
 }
 
-/// Formats seconds or an array as text.
+/// Formats a time as text. The time is a number of seconds since 1970, or an array of fields.
 pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
     let what = if is_local {
         "strflocaltime/1"
@@ -138,22 +139,23 @@ pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
     let (at, zone) = match time_of(fields) {
         Some((seconds, at)) if is_local => (at, local_zone(seconds)),
         Some((_, at)) => (at, utc("GMT")),
-        // The fields stay as they are, even outside of their ranges.
+        // The fields stay as they are, even those outside of their ranges.
         None => (CalendarTime::from_fields(fields), utc("UTC")),
     };
-    // A string of C ends with the first NUL.
+    // In C, a string ends at its first NUL.
     let format = format.split('\0').next().unwrap_or_default();
     let text = strftime::format(&at, &zone, format);
     text.map(Val::from)
         .ok_or_else(|| Error::str(format_args!("{what}: the text is too long")))
 }
 
-/// The time zone at a local time. `seconds` are counted from the start of 1970 in local time.
+/// The time zone at a local time. `seconds` is that time, counted from the start of 1970 in local
+/// time.
 fn local_zone(seconds: i64) -> ZoneAtTime {
     let offset = offset(seconds - offset(seconds));
     let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
     let sign = if offset < 0 { '-' } else { '+' };
-    // No library tells the name of the local zone.
+    // No library knows the name of the local zone.
     let name = match offset {
         0 => "UTC".to_owned(),
         _ => format!("{sign}{hours:02}:{minutes:02}"),
@@ -161,7 +163,8 @@ fn local_zone(seconds: i64) -> ZoneAtTime {
     ZoneAtTime { offset, name }
 }
 
-/// Parses a text. Returns an array; the rest of the text is the last element, if there is any.
+/// Parses a text. Returns an array of the eight fields of a time. If a part of the text is left
+/// over, this part is the ninth element.
 pub(super) fn parse(text: &Val, format: &Val) -> ValR {
     let (Val::TStr(text), Val::TStr(format)) = (text, format) else {
         return Err(Error::str(

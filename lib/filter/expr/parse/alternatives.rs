@@ -1,4 +1,5 @@
-//! The operator `?//`: if a pattern or the body after it fails, the next pattern is tried.
+//! The operator `?//` between patterns: if a pattern fails, or the body after the patterns fails,
+//! the next pattern is tried.
 
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 
@@ -46,8 +47,8 @@ impl<'t> Parser<'t> {
         Ok(binary(Term::Id, here, binary(source, value, attempts)))
     }
 
-    /// The source and the pattern of a fold. If there are several patterns, their variables become
-    /// one array.
+    /// The source and the pattern of a fold. If there are several patterns, the source yields
+    /// arrays of all their variables, and the pattern takes such an array apart.
     pub(super) fn fold_source(
         &self,
         source: Term<&'t str>,

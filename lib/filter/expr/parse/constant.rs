@@ -30,7 +30,7 @@ pub(super) fn is_constant(term: &Term<&str>) -> bool {
         Term::BinOp(left, BinaryOp::Math(_) | BinaryOp::Cmp(_), right) => {
             is_number(left) && is_number(right)
         }
-        // The line number of `$__loc__`, in the form that `digits` writes.
+        // The line number in `$__loc__`: a term that the function `digits` has built.
         Term::BinOp(left, BinaryOp::Pipe(None), _) => is_digits(left),
         _ => false,
     }

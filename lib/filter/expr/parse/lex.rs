@@ -84,7 +84,8 @@ fn space(text: &str) -> usize {
     }
 }
 
-/// The length of a comment. It ends at the line end, unless a backslash precedes the line end.
+/// The length of a comment in bytes. A comment ends at the line end, unless there is a backslash
+/// before it.
 fn comment(text: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -103,7 +104,7 @@ fn name(text: &str) -> usize {
     text.find(|c| !is_part(c)).unwrap_or(text.len())
 }
 
-/// The length of names with `::` between them.
+/// The length of a name that may contain `::`.
 fn path(text: &str) -> usize {
     let mut end = name(text);
     while let Some(rest) = text[end..].strip_prefix("::")

@@ -8,15 +8,15 @@ use super::lex::{self, JqToken};
 /// The deepest nesting of an expression. It is limited because each level uses stack.
 const DEEPEST: usize = 200;
 
-/// The depth limit of patterns.
+/// The deepest nesting of a pattern.
 pub(in crate::filter::expr) const DEEPEST_PATTERN: usize = 10;
 
 /// A syntax error.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::filter::expr) struct SyntaxError<'t> {
-    /// The tokens that the grammar expects at this place.
+    /// The tokens that the grammar allows at the error.
     pub(in crate::filter::expr) expected: &'static str,
-    /// The rest of the text from the error on.
+    /// The text of the expression from the error on.
     pub(in crate::filter::expr) at: &'t str,
 }
 
@@ -33,9 +33,9 @@ pub(super) struct Parser<'t> {
 struct Operator<'t> {
     op: BinaryOp<&'t str>,
     level: u8,
-    /// The lowest level that an operator on its right side may have.
+    /// The lowest level that is allowed for an operator on the right side.
     right: u8,
-    /// Whether the operator must not follow another operator of its level.
+    /// Whether the operator must not follow another operator of the same level.
     alone: bool,
 }
 
@@ -181,8 +181,8 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// A part of a pipe or list. The body of a definition, label or variable extends as far as
-    /// possible.
+    /// Parses a part of a pipe or of a list. After `def`, `label` or `as`, the part extends as far
+    /// as possible.
     pub(super) fn clause(&mut self) -> Parsed<'t, Term<&'t str>> {
         match self.peek() {
             JqToken::Name("def") => {
@@ -208,7 +208,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Terms with operators of the level `least` or above.
+    /// Parses terms with operators between them. Stops before an operator whose level is below
+    /// `least`.
     pub(super) fn expression(&mut self, least: u8) -> Parsed<'t, Term<&'t str>> {
         self.nested(|parser| {
             let mut left = parser.term()?;

@@ -1,4 +1,4 @@
-//! An hour whose number of records does not fit its count.
+//! An hour whose number of records is not the usual number for its count.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// The type of the records that are compared with counts.
 pub(super) const RECORD_TYPE: &str = "dialog_end";
 
-/// An hour whose number of records does not fit its count.
+/// An hour whose number of records is not the usual number for its count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Departure {
     /// The OCP group.

@@ -1,4 +1,4 @@
-//! The hourly counts of calls from rows of `ocp-metrics`.
+//! Reads the hourly counts of calls from rows of `ocp-metrics`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,8 +101,8 @@ impl HourlyTotals {
         }
     }
 
-    /// The sum of each hour, by group and metric. Of the breakdowns whose numbers for an hour are
-    /// all final, it uses the one that adds the fewest numbers.
+    /// The number of calls in each hour, by group and metric. Of the breakdowns whose numbers for
+    /// an hour are all final, the one with the fewest numbers is added up.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = (&GroupMetric, BTreeMap<Timestamp, f64>)> {
         self.counts.iter().map(|(key, ways)| {
             let mut ways: Vec<_> = ways.iter().collect();

@@ -13,12 +13,12 @@ use crate::time::Zone;
 
 const WEEK_START: &str = "week_start";
 
-/// The settings that older states lack.
+/// Settings that the states of older versions do not contain.
 pub const LATER_SETTINGS: &[&str] = &[WEEK_START];
 
 impl QuestionArgs {
-    /// The step from the flags or the default. Status 2 if the source does not have it, or if it
-    /// does not fit the time zone.
+    /// The step from the flags or the default. Status 2 if the source does not offer the step, or
+    /// if the step does not fit the time zone.
     pub fn step(&self, source: MetricsSource) -> anyhow::Result<BucketStep> {
         let step = self.step.unwrap_or(match source {
             MetricsSource::Realtime => BucketStep::FiveMin,
@@ -34,7 +34,7 @@ impl QuestionArgs {
         Ok(step)
     }
 
-    /// The longest time of one request; `None` for no limit.
+    /// The longest range of time that one request covers; `None` for no limit.
     pub fn window(&self, source: MetricsSource, step: BucketStep) -> Option<Duration> {
         let days = |days: u64| Some(Duration::from_secs(days * 86_400));
         self.window.or_else(|| match (source, step) {
@@ -179,7 +179,8 @@ impl QuestionArgs {
         self.metric.iter().filter(belongs).cloned().collect()
     }
 
-    /// The filters of every request, and the values of `test_flag` for separate requests.
+    /// The filters that all requests contain. Then the value of `test_flag` for each separate
+    /// request.
     fn filters(&self) -> anyhow::Result<(MetricsFilters, Vec<Option<bool>>)> {
         let mut filters = MetricsFilters::new();
         for filter in &self.filter {

@@ -9,8 +9,8 @@ use crate::error::{self, Status};
 use crate::export::window::Window;
 
 impl MetricsExport<'_, '_> {
-    /// Reads the range of `plan` for all queries of an entry and writes the rows. With `recall`, it
-    /// writes only rows that are new or changed.
+    /// Reads `range` for all queries of an entry and writes the rows. With `recall`, it writes only
+    /// rows that are new or changed.
     pub(crate) fn pull(
         &mut self,
         entry: &Entry,
@@ -47,8 +47,8 @@ impl MetricsExport<'_, '_> {
                 true => Ok(Answer::AskEach(String::new())),
                 false => self.api.ask(question, window, half.is_some()),
             };
-            // This comes before the errors: the service may refuse a range that was computed with a
-            // wrong clock.
+            // The clock is checked before the answer: the service may have refused a range that was
+            // computed with a wrong clock.
             if self.api.clock_moved() && self.is_outdated(range, plan)? {
                 return Ok(Pulled::ClockMoved);
             }
@@ -156,7 +156,7 @@ impl MetricsExport<'_, '_> {
     }
 }
 
-/// The halves of a window; `None` if it is one bucket.
+/// The halves of a window; `None` if the window is a single bucket.
 fn halves(question: &Question, window: Window) -> Option<(Window, Window)> {
     let calendar = question.calendar;
     let half = window.from().plus(window.to().since(window.from()) / 2);

@@ -149,7 +149,7 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// Writes rows for remembered buckets of a range that the service no longer sends.
+    /// Writes a row for each remembered bucket in `range` that the service has stopped sending.
     pub(crate) fn write_gone(
         &mut self,
         entry: &Entry,

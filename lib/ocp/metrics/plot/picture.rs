@@ -50,7 +50,7 @@ pub fn svg(plot: &Plot) -> anyhow::Result<String> {
     })
 }
 
-/// A page with as many panels side by side as fit; an empty text if there is no series.
+/// A self-contained HTML page with the panels side by side; an empty text if there is no series.
 ///
 /// # Errors
 ///

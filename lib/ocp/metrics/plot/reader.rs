@@ -19,9 +19,9 @@ pub struct PlotSelection {
     pub groups: Vec<String>,
     /// Tags and their required values.
     pub tags: Vec<(String, String)>,
-    /// Buckets that start earlier are left out.
+    /// Buckets that start before this time are left out.
     pub from: Option<Timestamp>,
-    /// Buckets that start then or later are left out.
+    /// Buckets that start at this time or later are left out.
     pub to: Option<Timestamp>,
     /// More series than this are an error.
     pub max_series: usize,
@@ -66,7 +66,7 @@ pub struct PlotReader {
     series: BTreeMap<String, Collected>,
     /// The number of selected series, including those above the limit.
     count: SeriesCount,
-    /// The number of rows, drawn or not.
+    /// The number of rows that were read, including rows that are not drawn.
     pub rows: u64,
 }
 
@@ -157,7 +157,7 @@ impl PlotReader {
     }
 }
 
-/// A name for each series: the group and the tags that differ.
+/// A name for each series: the group and the tags, if they differ between the series.
 fn labels<'a>(series: impl Iterator<Item = &'a Collected> + Clone) -> Vec<String> {
     let groups: BTreeSet<&str> = series.clone().map(|one| one.group.as_str()).collect();
     let mut values: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();

@@ -7,17 +7,17 @@ use crate::error;
 
 /// Counting stops at this number of series, or at the limit for drawing if that is larger.
 const MOST: usize = 100_000;
-/// The number of metrics that are counted separately.
+/// The largest number of metrics whose series are counted separately.
 const MOST_METRICS: usize = 20;
 
-/// Counts different series up to a limit. It keeps a hash of 8 bytes of each id.
+/// Counts different series up to a limit. For each series, it stores only an 8-byte hash of the id.
 #[derive(Debug)]
 pub(super) struct SeriesCount {
     max_series: usize,
     limit: usize,
     seen: HashSet<u64>,
     by_metric: BTreeMap<String, u64>,
-    /// Series of metrics that are not counted separately.
+    /// The number of series of all other metrics.
     others: u64,
     has_more: bool,
 }

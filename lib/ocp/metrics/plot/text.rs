@@ -9,7 +9,7 @@ use crate::time::{Timestamp, show_duration};
 const SETTLED: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const GROWING: [char; 4] = ['⡀', '⡄', '⡆', '⡇'];
 const ZERO: char = '·';
-/// The largest width of a name, and the smallest width of a line beside it.
+/// The largest width of a name, and the smallest width of a line beside it, in characters.
 const MOST_LABEL: usize = 48;
 const LEAST_COLUMNS: usize = 10;
 
@@ -98,7 +98,7 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     }
 }
 
-/// Uses as many columns as fit; each covers a whole number of the shortest buckets.
+/// At most `room` columns. The length of a column is a multiple of that of the shortest bucket.
 fn columns(plot: &Plot, from: Timestamp, to: Timestamp, room: usize) -> Columns {
     let buckets = plot.series.iter().flat_map(|series| &series.buckets);
     let lengths = buckets.map(|(from, bucket)| bucket.to.millis() - from.millis());
@@ -121,7 +121,7 @@ fn columns(plot: &Plot, from: Timestamp, to: Timestamp, room: usize) -> Columns 
     }
 }
 
-/// One character for each column. A bucket longer than a column fills all its columns.
+/// One character for each column. A bucket fills all columns that it covers.
 fn line(series: &PlotSeries, columns: &Columns) -> String {
     let (min, max) = series.range();
     let mut greatest: Vec<Option<(f64, bool)>> = vec![None; columns.count];

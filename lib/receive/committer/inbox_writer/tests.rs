@@ -167,7 +167,7 @@ fn the_minute_counts_from_the_last_beginning() {
         let age = site.clock.instant() - site.writer.written;
         (age.as_secs(), site.writer.notes.begins.len())
     };
-    // Without a state there is nothing to write.
+    // Before the first state, there is nothing to write.
     assert_eq!(after(&mut site, 70), (0, 0));
     site.note(Up);
     assert_eq!(after(&mut site, 30), (0, 1));
@@ -187,7 +187,7 @@ fn a_clock_that_was_set_begins_a_row_with_the_difference() {
         site.note(Up);
         site.commit(0);
         site.clock.advance(Duration::from_secs(20));
-        // This has the same effect as a clock that was set by `jump`.
+        // As if the wall clock had been set forward by `jump` milliseconds.
         site.writer.began.0 = Timestamp::from_millis(START.millis() - jump);
         site.writer.cover(false);
         let expected: Vec<_> = expected.into_iter().map(Some).collect();

@@ -2,7 +2,7 @@
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// The days in 400 years, after which the calendar repeats.
+/// The number of days in 400 years. After 400 years, the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 
 /// A point in time, as fields. In a valid time, all fields are in their ranges.
@@ -38,11 +38,11 @@ impl CalendarTime {
         }
     }
 
-    /// The fields of a number of seconds since 1970.
+    /// The fields of the time that is `seconds` after the start of 1970.
     pub(super) fn from_seconds(seconds: i64) -> CalendarTime {
         let days = seconds.div_euclid(SECONDS_PER_DAY);
         let rest = seconds.rem_euclid(SECONDS_PER_DAY);
-        // Years are counted from March, so that a leap day is the last day of a year.
+        // Here a year begins in March, so that a leap day is the last day of a year.
         let day = days + 719_468;
         let (era, day) = (day.div_euclid(DAYS_PER_ERA), day.rem_euclid(DAYS_PER_ERA));
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -64,7 +64,8 @@ impl CalendarTime {
     }
 }
 
-/// Days from 1970 to the first day of a month; the month may be outside of 0 to 11.
+/// The days from the start of 1970 to the first day of a month. The month may be outside of 0 to
+/// 11.
 fn days_before(year: i64, month: i64) -> i64 {
     let (year, month) = (year + month.div_euclid(12), month.rem_euclid(12));
     let year = year - i64::from(month < 2);
@@ -73,7 +74,7 @@ fn days_before(year: i64, month: i64) -> i64 {
     era * DAYS_PER_ERA + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-/// Seconds since 1970 of a time whose fields may be outside of their ranges.
+/// The seconds from the start of 1970 to a time. The time's fields may be outside of their ranges.
 pub(super) fn seconds_of([year, month, day, hour, minute, second]: [i64; 6]) -> i64 {
     let days = days_before(year, month) + day - 1;
     days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second

@@ -6,14 +6,14 @@ use super::names::{MONTHS, WEEKDAYS};
 /// The longest text in bytes. A longer text would not fit into jq's buffer.
 const LONGEST: usize = 4095;
 
-/// The time zone of a time.
+/// The time zone that applies at a time.
 pub(super) struct ZoneAtTime {
     /// The offset in seconds east of UTC.
     pub(super) offset: i64,
     pub(super) name: String,
 }
 
-/// The part of a conversion between `%` and the letter.
+/// The characters of a conversion between `%` and the letter.
 #[derive(Clone, Copy, Default)]
 struct Flags {
     pad: Option<u8>,
@@ -23,7 +23,7 @@ struct Flags {
     modifier: Option<u8>,
 }
 
-/// The time in this format; `None` if the text is too long.
+/// The time as text in this format; `None` if the text becomes too long.
 pub(super) fn format(at: &CalendarTime, zone: &ZoneAtTime, format: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = format;
@@ -32,7 +32,8 @@ pub(super) fn format(at: &CalendarTime, zone: &ZoneAtTime, format: &str) -> Opti
         let (flags, letter, length) = conversion(&rest.as_bytes()[percent..]);
         let spec = rest[percent..].get(..length);
         let is_known = letter.is_some_and(|letter| field(at, zone, flags, letter, &mut text));
-        // An unknown conversion is copied, with the character in the place of its letter.
+        // An unknown conversion is copied to the text. If a character of several bytes is in the
+        // place of its letter, the whole character is copied.
         let length = match spec {
             Some(_) => length,
             None => rest[percent..]
@@ -52,7 +53,8 @@ pub(super) fn format(at: &CalendarTime, zone: &ZoneAtTime, format: &str) -> Opti
     (text.len() <= LONGEST).then_some(text)
 }
 
-/// The flags, the letter and the length of a conversion.
+/// The flags of a conversion, its letter, and its length in bytes; `text` begins with the
+/// conversion.
 fn conversion(text: &[u8]) -> (Flags, Option<u8>, usize) {
     let mut flags = Flags::default();
     let mut at = 1;
@@ -181,7 +183,7 @@ fn short(name: &str) -> &str {
     name.get(..3).unwrap_or(name)
 }
 
-/// The C library computes with 32 bits.
+/// The year as the C library computes it: with 32 bits.
 fn in_32_bits(year: i64) -> i64 {
     i64::from(year as i32)
 }
@@ -190,7 +192,8 @@ fn half(at: &CalendarTime) -> &'static str {
     if at.hour < 12 { "AM" } else { "PM" }
 }
 
-/// Writes a number with at least this many digits, or with the width of the flags.
+/// Writes a number with at least `digits` characters, or with the width in the flags if that is
+/// larger.
 fn number(text: &mut String, flags: Flags, pads_with_space: bool, value: i64, digits: usize) {
     let sign = if value < 0 { "-" } else { "" };
     let plain = value.unsigned_abs().to_string();
@@ -206,15 +209,15 @@ fn number(text: &mut String, flags: Flags, pads_with_space: bool, value: i64, di
     padded(text, flags, &number);
 }
 
-/// Writes a text, padded to the width of the flags.
+/// Writes a text, padded to the width in the flags.
 fn padded(text: &mut String, flags: Flags, part: &str) {
     let pad = if flags.pad == Some(b'0') { "0" } else { " " };
     text.push_str(&pad.repeat(flags.width.saturating_sub(part.len())));
     text.push_str(part);
 }
 
-/// The year and number of the week of a day, by ISO 8601: a week starts on Monday and belongs to
-/// the year of its Thursday.
+/// The ISO 8601 week of a day: the year of the week, and its number. A week starts on Monday and
+/// belongs to the year of its Thursday.
 fn iso_week(at: &CalendarTime) -> (i64, i64) {
     let thursday = at.year_day + 3 - (at.weekday + 6) % 7;
     let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;

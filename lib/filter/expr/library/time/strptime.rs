@@ -3,8 +3,9 @@
 use super::calendar::{CalendarTime, seconds_of};
 use super::names::{MONTHS, WEEKDAYS};
 
-/// The days before each month: of a normal year in the first row, of a leap year in the second. If
-/// a day is not in its year, the C library reads on in the second row.
+/// The number of days before each month: the first row is for normal years, the second for leap
+/// years. If the day of the year is after the end of the year, the C library reads on in the second
+/// row.
 const DAYS_BEFORE: [i64; 26] = [
     0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365, //
     0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366,
@@ -40,7 +41,7 @@ pub(super) fn parse<'t>(
     ends.then(|| (reader.fields(), rest))
 }
 
-/// The fields that the text has set.
+/// Which fields the text has set.
 #[derive(Default)]
 struct Seen {
     half_day: bool,
@@ -48,14 +49,16 @@ struct Seen {
     day: bool,
     weekday: bool,
     year_day: bool,
-    /// Whether a field was set from which the weekday and the day of the year are computed.
+    /// Whether the text has set a part of the date. The weekday and the day of the year are
+    /// computed from the date.
     date: bool,
 }
 
 /// Parses a text with a format.
 struct Reader<'t> {
     rest: &'t [u8],
-    /// Returns the offset of local time from UTC in seconds, at a time in seconds since 1970.
+    /// Returns the offset of local time from UTC, in seconds. Its argument is the time, in seconds
+    /// since 1970.
     local: fn(i64) -> i64,
     year: i64,
     month: i64,
@@ -66,11 +69,11 @@ struct Reader<'t> {
     weekday: i64,
     year_day: i64,
     century: Option<i64>,
-    /// Whether the text gives only the last two digits of the year.
+    /// Whether `year` comes from `%y`, which gives only the last two digits.
     is_of_century: bool,
     is_afternoon: bool,
     seen: Seen,
-    /// The week, and the weekday on which weeks start.
+    /// The number of the week, and the weekday on which weeks start.
     week: Option<(i64, i64)>,
 }
 
@@ -92,7 +95,7 @@ impl Reader<'_> {
                     while matches!(letter, b'-' | b'_' | b'0' | b'^' | b'#') {
                         letter = *format.next()?;
                     }
-                    // A width is read and ignored.
+                    // A width in the format is read, but has no effect.
                     while letter.is_ascii_digit() {
                         letter = *format.next()?;
                     }
@@ -147,7 +150,7 @@ impl Reader<'_> {
             b'u' => (self.weekday, self.seen.weekday) = (self.number(1, 7, 1)? % 7, true),
             b'w' => (self.weekday, self.seen.weekday) = (self.number(0, 6, 1)?, true),
             b'a' | b'A' => (self.weekday, self.seen.weekday) = (self.name(&WEEKDAYS)?, true),
-            // If a format has both `%U` and `%W`, weeks start on Sunday, as for `%U`.
+            // If a format has both `%U` and `%W`, weeks start on Sunday, as with `%U`.
             b'U' => self.week = Some((self.number(0, 53, 2)?, 0)),
             b'W' => {
                 let first = self.week.map_or(1, |(_, first)| first);
@@ -209,7 +212,7 @@ impl Reader<'_> {
         (count > 0 && (least..=most).contains(&number)).then_some(number)
     }
 
-    /// Reads a name, or its first three letters, in upper or lower case. Returns its index.
+    /// Reads one of `names`, or its first three letters, in upper or lower case. Returns its index.
     fn name(&mut self, names: &[&str]) -> Option<i64> {
         for (at, name) in names.iter().enumerate() {
             for length in [name.len(), name.len().min(3)] {
@@ -224,7 +227,7 @@ impl Reader<'_> {
         None
     }
 
-    /// Reads an offset from UTC, which is then ignored.
+    /// Reads an offset from UTC. The offset is not used.
     fn offset(&mut self) -> Option<()> {
         self.skip_space();
         match self.rest {
@@ -252,7 +255,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The eight fields of the result. Fields that the text does not set are computed from others.
+    /// The eight fields of the result. If the text has not set the weekday, the day of the year,
+    /// the month or the day, they are computed where that is possible.
     fn fields(mut self) -> [i64; 8] {
         if self.seen.half_day && self.is_afternoon {
             self.hour += 12;
@@ -299,7 +303,7 @@ impl Reader<'_> {
         ]
     }
 
-    /// The index of the year's January in the table.
+    /// The index of January in [`DAYS_BEFORE`], in the row for this year.
     fn months(&self) -> usize {
         let is_leap = (self.year % 4 == 0 && self.year % 100 != 0) || self.year % 400 == 0;
         if is_leap { 13 } else { 0 }
@@ -314,7 +318,8 @@ impl Reader<'_> {
         weekday(self.year, before + leap_day + self.day)
     }
 
-    /// Sets the month and the day if the text did not.
+    /// Computes the month and the day from the day of the year. A field that the text has set is
+    /// kept.
     fn date_from_year_day(&mut self) {
         let first = self.months();
         let rest = &DAYS_BEFORE[first..];
@@ -334,7 +339,7 @@ impl Reader<'_> {
     }
 }
 
-/// The weekday of a day of a year; days are counted from 1.
+/// The weekday of day `day` in `year`; `day` is counted from 1.
 fn weekday(year: i64, day: i64) -> i64 {
     CalendarTime::from_seconds(seconds_of([year, 0, day, 0, 0, 0])).weekday
 }

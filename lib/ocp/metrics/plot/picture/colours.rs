@@ -10,7 +10,7 @@ pub(super) const MUTED: (RGBColor, &str) = (RGBColor(0x59, 0x59, 0x59), "#a8a8a8
 pub(super) const GRID: (RGBColor, &str) = (RGBColor(0xdd, 0xdd, 0xdd), "#3a3a3a");
 pub(super) const LINE: (RGBColor, &str) = (RGBColor(0x00, 0x62, 0xa3), "#6cb8ee");
 
-/// The CSS rules that change the colours on a dark screen, with `page`, the rule of the page.
+/// The CSS rules that replace the colours on a dark screen. `page` is the rule for the page itself.
 pub(super) fn dark(page: &str) -> String {
     let mut rules = String::new();
     for (light, dark) in [INK, MUTED, GRID, LINE] {

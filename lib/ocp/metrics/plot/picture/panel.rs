@@ -66,14 +66,15 @@ pub(super) fn draw(
     Ok(())
 }
 
-/// The text under the title: the step, the range and the latest value.
+/// The text under the title: the step, and the least, the greatest and the latest value.
 fn facts(series: &PlotSeries) -> String {
     let growing = series.last().filter(|bucket| !bucket.is_settled);
     let growing = growing.map_or("", |_| " (may still grow)");
     format!("by {}, {}{growing}", series.step, series.facts())
 }
 
-/// The value axis: the range of the series with a margin. A constant series gets a margin, too.
+/// The value axis: from the least to the greatest value of a series, plus a margin at both ends.
+/// There is no margin below a least value of 0.
 fn values((min, max): (f64, f64)) -> Range<f64> {
     let margin = if max > min { (max - min) * 0.05 } else { 1.0 };
     let low = if min == 0.0 { 0.0 } else { min - margin };
@@ -96,7 +97,7 @@ fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
     runs
 }
 
-/// Draws one run. The line between two settled buckets is solid; if one of them can still grow, it
+/// Draws a run of buckets. The line between two settled buckets is solid; between any other two, it
 /// is dashed. A bucket without neighbours is a point.
 fn trace(chart: &mut Axes<'_, '_>, run: &[(Timestamp, PlotBucket)]) -> anyhow::Result<()> {
     let middle = |(from, bucket): &(Timestamp, PlotBucket)| -> Point {
@@ -104,7 +105,8 @@ fn trace(chart: &mut Axes<'_, '_>, run: &[(Timestamp, PlotBucket)]) -> anyhow::R
         (from.millis() + half, bucket.value)
     };
     let solid = ShapeStyle::from(&LINE.0).stroke_width(2);
-    // Consecutive pairs of the same kind are drawn as one line.
+    // Consecutive pairs of buckets with the same kind of line (solid or dashed) are drawn as one
+    // line.
     for piece in run
         .windows(2)
         .collect::<Vec<_>>()

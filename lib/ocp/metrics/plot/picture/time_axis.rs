@@ -25,7 +25,7 @@ const MARKS: [i64; 15] = [
     364 * 24 * HOUR_MS,
 ];
 
-/// An axis of milliseconds since 1970 whose marks are at round times in UTC.
+/// A time axis in milliseconds since 1970, with marks at round times in UTC.
 pub(super) struct TimeAxis(pub(super) Range<i64>);
 
 impl Ranged for TimeAxis {

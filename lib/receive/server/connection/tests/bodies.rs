@@ -1,4 +1,4 @@
-//! Bodies: cut, slow, too large, compressed, and those for which there is no room.
+//! Bodies: cut, slow, too large, compressed, and bodies for which there is no room.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Requests that two programs in a row could understand differently.
+//! Requests that a proxy and the receiver behind it could understand differently.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn what_two_programs_could_understand_differently_is_refused_and_ends_the_
     let post = format!("POST {PATH} HTTP/1.1\r\n");
     let host = "Host: x\r\n";
     let chunked = "Transfer-Encoding: chunked\r\n";
-    // A server that reads on would take the rest for a second request.
+    // A server that reads on after its refusal would accept this second request.
     let second = format!("{post}{host}{bearer}{TWO}\r\n{{}}");
     let corpus: Vec<(u16, String)> = vec![
         (400, format!("{post}{bearer}{TWO}\r\n{{}}")),
