@@ -14,7 +14,8 @@ use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::help::{self, STATUSES};
 use crate::error;
 use crate::os::logger;
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
+use crate::time::zone::Zone;
 
 /// The flags that every program takes.
 #[derive(Args, Clone, Debug)]

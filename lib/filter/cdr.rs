@@ -22,7 +22,8 @@ use period::Period;
 use super::prefilter::{Clause, Spelled};
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
+use crate::time::zone::Zone;
 
 /// Whether the flags keep a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,8 @@ use crate::json::bad_line::BadLine;
 use crate::json::field_watch::FieldWatch;
 use crate::json::fields::{Fields, Finds, Record};
 use crate::json::lines::{line_length, without_bom, without_end};
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
+use crate::time::zone::Zone;
 
 /// The most bad records of one result. After this number, the rest of the block is decided later,
 /// because the reasons need more memory than the records.

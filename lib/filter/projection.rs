@@ -9,7 +9,7 @@ use crate::error;
 use crate::format::csv::RowWriter;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::json::selected::{self, SelectedField, check_names, key};
-use crate::time::Zone;
+use crate::time::zone::Zone;
 
 mod iso;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta};
 
-use super::{HOUR_MS, Timestamp, Unreadable, Zone};
+use super::zone::Zone;
+use super::{HOUR_MS, Timestamp, Unreadable};
 
 /// The length of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+use super::local::{DateOrder, parse_local};
+use super::zone::Zone;
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_795_176_000_123); // 2026-11-20T12:00:00.123Z

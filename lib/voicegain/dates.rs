@@ -7,7 +7,9 @@ use std::cell::{Cell, RefCell};
 use clap::{Args, ValueEnum};
 
 use crate::error;
-use crate::time::{DateOrder, Timestamp, Zone, date_parts, parse_local};
+use crate::time::Timestamp;
+use crate::time::local::{DateOrder, date_parts, parse_local};
+use crate::time::zone::Zone;
 
 /// The order of day, month and year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

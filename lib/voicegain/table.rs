@@ -235,7 +235,7 @@ mod tests {
     fn dates() -> Dates {
         Dates::new(&DateArgs {
             csv_date_order: Some(OrderArg::Dmy),
-            csv_tz: Some(crate::time::Zone::UTC),
+            csv_tz: Some(crate::time::zone::Zone::UTC),
         })
     }
 

@@ -8,7 +8,8 @@ use crate::cli::args;
 use crate::error;
 use crate::export::window::Window;
 use crate::json::fields::{Fields, Record, Slot};
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
+use crate::time::zone::Zone;
 
 /// The range from `from` to before `to`, and the field that is compared with the range. Without
 /// `from` or `to`, the range has no limit on this side.

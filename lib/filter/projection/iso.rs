@@ -6,7 +6,7 @@ use crate::cdr::instant;
 use crate::error;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::json::path;
-use crate::time::Zone;
+use crate::time::zone::Zone;
 
 /// A field with a readable time, which is added to records.
 #[derive(Debug)]

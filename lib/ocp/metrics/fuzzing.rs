@@ -7,7 +7,8 @@ use super::catalogue::{Category, MetricsSource};
 use super::question::{BucketStep, MetricsFilters, Question};
 use super::reply::MetricsReply;
 use crate::os::unnamed;
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
+use crate::time::zone::Zone;
 
 /// A reply that passes the check can be read again without an error.
 pub(crate) fn metrics_reply(bytes: &[u8], directory: &Path) {

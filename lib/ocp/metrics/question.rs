@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::catalogue::{Category, MetricsSource};
 use crate::error;
 use crate::export::window::Window;
-use crate::time::Zone;
 use crate::time::calendar::{BucketCalendar, Grain};
+use crate::time::zone::Zone;
 
 /// The length of a bucket, as the API spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]

@@ -12,7 +12,8 @@ use crate::cli::args;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
+use crate::time::zone::Zone;
 
 /// The flags for the range.
 #[derive(clap::Args, Clone, Debug)]

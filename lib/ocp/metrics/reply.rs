@@ -21,7 +21,8 @@ use crate::json::array_stream::{ArrayError, ArrayStream};
 use crate::json::lines::explain;
 use crate::net::http::{NetError, Reply};
 use crate::os::unnamed::{self, SpooledTempFile};
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
+use crate::time::zone::Zone;
 
 /// A reply up to this size stays in memory.
 const IN_MEMORY: usize = 1 << 20;

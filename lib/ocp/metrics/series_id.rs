@@ -125,7 +125,7 @@ fn canonical(value: &Value, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Zone;
+    use crate::time::zone::Zone;
     use serde_json::json;
 
     fn question() -> Question {

@@ -8,7 +8,7 @@ use crate::export::window::Window;
 use crate::ocp::metrics::api::MetricsApi;
 use crate::ocp::metrics::catalogue::{self, Category, MetricsSource};
 use crate::ocp::metrics::question::{BucketStep, MetricsFilters, Question};
-use crate::time::Zone;
+use crate::time::zone::Zone;
 
 /// The steps, each with the source that it tests.
 pub(super) const ROLES: [(&str, MetricsSource); 2] = [

@@ -9,7 +9,7 @@ use super::super::question::{BucketStep, FilterValue, MetricsFilters, Question};
 use super::{ByStyle, CategoryName, Entry, MetricsServiceArgs, QuestionArgs, WeekStart};
 use crate::error;
 use crate::net::http::Url;
-use crate::time::Zone;
+use crate::time::zone::Zone;
 
 const WEEK_START: &str = "week_start";
 
