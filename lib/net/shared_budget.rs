@@ -38,6 +38,7 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The runs that share a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RateScope {
+    // Named after the origin of the API's URL. The account counts, too.
     /// All processes with the same API and account.
     Origin,
     /// The same, but each OCP group separately.
