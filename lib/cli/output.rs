@@ -126,9 +126,9 @@ impl Output {
     }
 
     /// Opens an output whose name contains `{state}`. `state` is the name of the state that was
-    /// read, and replaces `{state}`. Call this before anything is written. An object is uploaded
-    /// only if it has not changed since this call. Does nothing if the name does not contain
-    /// `{state}`.
+    /// read, and replaces `{state}`. Call this before anything is written. An object is later
+    /// replaced only if it has not changed since this call. Does nothing if the name does not
+    /// contain `{state}`.
     pub(crate) fn fill_name(&mut self, state: &str) -> anyhow::Result<()> {
         let unnamed = match self.held.take() {
             Some(HeldOutput::Unnamed(unnamed)) => unnamed,

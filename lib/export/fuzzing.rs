@@ -43,9 +43,9 @@ pub(crate) fn state(bytes: &[u8], _: &Path) {
     }
 }
 
-/// Writes the input without its first two bytes to a file, and opens it as a side log. The first
-/// two bytes are the length in its mark. Checks that its lines can be read again after a line is
-/// added.
+/// Writes the input without its first two bytes to a file, and opens the file as a side log. The
+/// first two bytes are the length in the mark of the log. Checks that the lines can be read again
+/// after a line is added.
 pub(crate) fn side_log(bytes: &[u8], directory: &Path) {
     let [low, high, content @ ..] = bytes else {
         return;

@@ -63,8 +63,8 @@ impl LeasedState {
         self.directory.path().join(NAME)
     }
 
-    /// Copies the side logs `logs` of the state into this run's directory. If there are any, also
-    /// deletes the side logs that killed runs left in the bucket.
+    /// Copies the side logs `logs` of the state into this run's directory. If `logs` is not empty,
+    /// also deletes the side logs that killed runs left in the bucket.
     pub(super) fn fetch(&mut self, logs: SideObjects) -> anyhow::Result<()> {
         for (name, content) in &logs {
             let url = self.object_of(name, content);
@@ -121,8 +121,8 @@ impl LeasedState {
     }
 
     /// Deletes the side logs of the last save that no state needs any more. Call it after a state
-    /// with the side logs `logs` was saved. `is_direct` says whether it replaced the state that was
-    /// read.
+    /// with the side logs `logs` was saved. `is_direct` says whether this state replaced the state
+    /// that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
         let read = match is_direct {

@@ -114,7 +114,7 @@ pub struct Rejects {
 const SAID_AT_MOST: u64 = 10;
 
 impl Rejects {
-    /// Opens `--rejects`, if it was given.
+    /// Opens the file of `--rejects`, if the flag was given.
     pub fn open(args: &RejectArgs) -> anyhow::Result<Rejects> {
         Ok(Rejects {
             file: args.rejects.as_deref().map(Output::file).transpose()?,

@@ -106,8 +106,8 @@ impl SideLog {
         Ok(())
     }
 
-    /// Adds a line of words. The line is valid after the mark that the next [`SideLog::sync`]
-    /// returns was saved in a state.
+    /// Adds a line of words. The line becomes valid when a state is saved with the mark that the
+    /// next [`SideLog::sync`] returns.
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
         let mut line = line.to_owned();
@@ -142,8 +142,8 @@ impl SideLog {
     }
 }
 
-/// The lines of a log, without their checksums. An error names the file and the offset of the line
-/// in it.
+/// The lines of a log, without their checksums. An error names the file, and the offset where the
+/// line begins.
 #[derive(Debug)]
 pub struct SideLogLines {
     file: BufReader<io::Take<File>>,

@@ -11,8 +11,8 @@
 //! With `--state S`, the file S is read and replaced. With `--state-out S.next`, S is only read,
 //! and the new state is written to S.next. A script renames S.next to S after the records are
 //! loaded. The lock is a file beside S, because each save replaces S. A state in a bucket has a
-//! lease instead of the lock. It is written only if no other process has changed it since it was
-//! read.
+//! lease instead of the lock. Such a state is written only if no other process has changed it since
+//! it was read.
 
 use std::fmt;
 use std::fs::File;

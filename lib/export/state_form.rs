@@ -10,7 +10,7 @@ use crate::os::checked_line::{self, LineDamage};
 use crate::os::digest;
 use crate::time::Timestamp;
 
-/// The program, format version and settings that a state must fit.
+/// The program, format version and settings that a state must match.
 #[derive(Debug)]
 pub(super) struct StateForm {
     pub(super) program: &'static str,

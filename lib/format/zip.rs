@@ -9,9 +9,9 @@
 //! bytes, and does not decode names.
 //!
 //! An archive is not trusted. While a member is inflated, the size in the directory is an upper
-//! bound; at its end, its size and checksum must match the directory. A member's bytes must be
-//! inside the file and belong to no other member. Its name in the directory and the name before its
-//! data must be the same. [`ZipLimits`] limits the sizes in the directory.
+//! bound; at the end of the member, its size and checksum must match the directory. A member's
+//! bytes must be inside the file and belong to no other member. Its name in the directory and the
+//! name before its data must be the same. [`ZipLimits`] limits the sizes in the directory.
 
 mod archive;
 mod directory;

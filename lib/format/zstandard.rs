@@ -99,7 +99,7 @@ mod tests {
         for at in 0..frame.len() {
             let mut damaged = frame.clone();
             damaged[at] ^= 4;
-            // A few bits in the header of a frame change nothing.
+            // Some bits of the frame's header have no meaning.
             let read = text_of(&damaged, text.len());
             assert!(read.is_err() || at < 6 && read.unwrap() == text, "{at}");
         }

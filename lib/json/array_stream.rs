@@ -83,7 +83,8 @@ impl<R: Read> ArrayStream<R> {
 pub enum Measured {
     /// The value has this many bytes.
     Value(usize),
-    /// The array under the key begins within this many bytes. The last of them is the array's `[`.
+    /// The value has an array under the key. This many bytes are before the first element, and the
+    /// last of them is `[`.
     Array(usize),
 }
 
@@ -154,7 +155,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// Returns an error unless only white space is left in the input. `count` is the number of
-    /// elements before, for the error.
+    /// elements that were read, for the error.
     pub fn expect_end(&mut self, count: u64) -> Result<(), ArrayError> {
         match self.peek() {
             Err(ArrayError::Truncated) => Ok(()),

@@ -2,8 +2,8 @@
 
 use crate::json::bad_line::BadLine;
 
-/// The deepest nesting of a record. Programs that read the output have a limit for nesting, such as
-/// jq 1.6, or overflow their stack.
+/// The deepest nesting of a record. Programs that read the output, such as jq 1.6, limit the
+/// nesting or overflow their stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Refuses a JSON text that nests deeper than 128 levels.

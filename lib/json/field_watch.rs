@@ -17,7 +17,7 @@ pub struct FieldWatch {
 }
 
 impl FieldWatch {
-    /// Watches the first 64 of these fields. The text is the option that named the field.
+    /// Watches the first 64 of these fields. The text of a field is the option that named it.
     pub fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
         fields.truncate(MOST);
         FieldWatch {

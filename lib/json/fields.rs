@@ -47,8 +47,8 @@ pub enum Found<'l> {
     Absent,
     /// The value, as it is written in the line.
     Value(&'l str),
-    /// The path does not fit the record: its next step is a field of an array, an element of an
-    /// object, or a field or element of a scalar.
+    /// The path does not fit the record: a step of the path is a field of an array, an element of
+    /// an object, or a field or element of a scalar.
     Mismatch,
 }
 

@@ -19,7 +19,7 @@ pub const MAX_LINE: usize = 256 * 1024 * 1024;
 pub struct Line<'a> {
     /// The bytes, without `\n` or `\r\n`.
     pub bytes: &'a [u8],
-    /// The bytes with the line end as it was read, if there is one.
+    /// The bytes with the original line end, if there is one.
     pub with_end: &'a [u8],
     /// The number of the line, counted from 1.
     pub number: u64,

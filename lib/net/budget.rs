@@ -14,7 +14,7 @@ use crate::os::signals::Stop;
 use crate::os::waiting;
 use crate::time::show_duration;
 
-/// A longer wait is announced in the log.
+/// A wait that is longer than this is announced in the log.
 const LONG: Duration = Duration::from_secs(60);
 
 /// A [`Rate`] as a sliding window. Requests up to the limit are sent at once. Each further request
@@ -62,7 +62,7 @@ impl SlidingWindow {
 /// service must allow the request. All threads share this budget; with a [`RateShare`], other
 /// processes share it, too.
 ///
-/// A lane is a set of requests with their own rate: all requests, or the requests for one OCP
+/// A lane is a set of requests that has its own rate: all requests, or the requests for one OCP
 /// group.
 #[derive(Debug)]
 pub struct Budget {
@@ -266,9 +266,9 @@ impl Budget {
         }
     }
 
-    /// Stops all requests until `asked` after `at`, because the service asked for this pause.
-    /// Without `asked` (a 429 without a time), the pause is the period of the rate divided by its
-    /// limit. Other processes stop, too, unless the call has 0 `units`.
+    /// Stops all requests for the time `asked`, counted from `at`, because the service asked for
+    /// this pause. Without `asked` (a 429 without a time), the pause is the period of the rate
+    /// divided by its limit. Other processes stop, too, unless the call has 0 `units`.
     pub fn close(&self, units: usize, lane: &str, at: Instant, asked: Option<Duration>) {
         if let Some(until) = at.checked_add(asked.unwrap_or(self.pause)) {
             let mut used = self.used();

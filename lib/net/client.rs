@@ -182,8 +182,8 @@ impl Client {
         }
     }
 
-    /// Sends a request once, when the budget allows it. If the service refuses the token, sends the
-    /// request a second time with a new token.
+    /// Sends a request once, when the budget allows it. If the service refuses a token that can be
+    /// renewed, sends the request a second time with a new token.
     pub fn once(&self, call: &ApiCall<'_>) -> anyhow::Result<Sent> {
         let mut rejected: Option<Secret> = None;
         loop {
@@ -245,7 +245,8 @@ impl Client {
         self.retry.stop().check()?;
         match e.unsent {
             true => self.budget.give_back(call.units, call.lane),
-            // The service may have received the request, at some time before now.
+            // The service may have received the request at any time until now, so it is counted
+            // now.
             false => (self.budget).count(call.units, call.lane, self.retry.instant()),
         }
         let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);

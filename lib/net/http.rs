@@ -77,7 +77,7 @@ pub enum Method {
     Get,
     /// Reads only the headers that a GET would return.
     Head,
-    /// Creates something, or reads with a query in the body.
+    /// Creates something, or sends a query in the body.
     Post,
     /// Replaces something.
     Put,

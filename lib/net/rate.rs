@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::time::{parse_duration, show_duration};
 
-/// At most N requests in any period of the given length. `5/60s` means five requests in any 60
-/// seconds.
+/// At most N requests in any period of the given length. `5/60s` means at most five requests in any
+/// 60 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// The number of requests.

@@ -123,8 +123,8 @@ pub struct Failed {
     pub code: Option<u16>,
     /// Whether the service may have acted on the request.
     pub sent: bool,
-    /// Whether a smaller request may help: the service was too slow, or a 502 or 504 asked for no
-    /// wait.
+    /// Whether a smaller request may help: the request timed out, or the reply was 502 or 504
+    /// without a wait to keep.
     pub slow: bool,
 }
 

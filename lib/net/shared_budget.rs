@@ -24,12 +24,12 @@ use crate::os::signals::Stop;
 /// The pause between two attempts to lock the record. A process usually keeps it locked for about 1
 /// ms.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The number of attempts to lock the record. They fail for 30 s in a row if the process with the
-/// lock was stopped (SIGSTOP).
+/// The number of attempts to lock the record, which take 30 s in all. All of them fail if the
+/// process with the lock is stopped (SIGSTOP).
 const PAUSES: u32 = 15_000;
 
-/// If a request is sent later than this after its grant, the record gets the time of sending as the
-/// time of the grant.
+/// If a request is sent more than this time after its grant, the record gets the time of sending as
+/// the time of the grant.
 const STALE: Duration = Duration::from_millis(500);
 
 /// A waiting process asks again at least this often, to show that it is still running.
@@ -52,7 +52,7 @@ pub enum RateScope {
 pub struct RateShare {
     /// Whether each lane (OCP group) has its own rate.
     pub by_lane: bool,
-    /// The directory of caches, with the record; `None` if there is none.
+    /// The directory of caches, which contains the record; `None` if there is no such directory.
     pub home: Option<PathBuf>,
     /// Identifies the API and the account.
     pub identity: Vec<String>,

@@ -27,7 +27,7 @@ const LONGEST_WAY: Duration = Duration::from_secs(30);
 /// The record that the processes share: the list of places, and the pause.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Turns {
-    /// The longest period of the rates that processes have asked with, in milliseconds.
+    /// The longest period of all rates that processes have used, in milliseconds.
     period: u64,
     closed: Option<Closed>,
     places: Vec<Place>,
@@ -171,7 +171,7 @@ fn grace(per: Duration) -> Duration {
     LONGEST_WAY.min(per / 2)
 }
 
-/// The time until fewer places of `places` are young than the rate's limit.
+/// The time until `places` contains fewer young places than the rate's limit.
 fn wait_behind(places: &[Place], rate: Rate, now: &MachineTime) -> Duration {
     let mut young_for: Vec<Duration> = Vec::with_capacity(places.len());
     for place in places {

@@ -10,8 +10,8 @@ pub(crate) fn is_ready(file: impl AsFd) -> bool {
     !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(0))
 }
 
-/// Waits until `file` is ready or the other end of `stop` is closed. Returns true if `stop` is
-/// closed.
+/// Waits until `file` is ready or the other end of `stop` is closed. Returns true if the other end
+/// of `stop` is closed.
 pub(crate) fn is_stopped(file: impl AsFd, stop: impl AsFd) -> bool {
     let mut polled = [
         PollFd::new(&file, PollFlags::IN),

@@ -38,7 +38,8 @@ pub(crate) struct HeldRecord {
 pub(crate) enum SharedContent<T> {
     /// No process has written to the file yet.
     Empty,
-    /// The file does not contain a complete line with the right checksum.
+    /// The file has no complete line with the right checksum, or the line is not a record of the
+    /// right form.
     Damaged,
     /// The record that was written last.
     Whole(T),

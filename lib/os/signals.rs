@@ -84,7 +84,7 @@ impl fmt::Debug for Stop {
 }
 
 impl Stop {
-    /// Begins to listen for SIGINT and SIGTERM. Each requests a stop.
+    /// Begins to listen for SIGINT and SIGTERM. Each of these signals requests a stop.
     pub fn on_signals() -> io::Result<Stop> {
         Stop::on_signals_within(GRACE)
     }

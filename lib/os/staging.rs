@@ -1,9 +1,9 @@
 //! A directory for files that do not have their final names yet. It is beside the final files.
 //!
-//! Beside the directory is a lock file. A run keeps it locked while it is alive, so a later run can
+//! Beside the directory is a lock file, which is locked while the run is alive. So a later run can
 //! distinguish the directory of a killed run from the directory of a running one. The files in the
 //! directory have numbers as names, so that a file pattern for the data never matches them. This
-//! module removes no other files from the directory.
+//! module removes only files with such names from the directory.
 
 use std::fs;
 use std::io;
