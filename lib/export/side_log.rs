@@ -34,7 +34,7 @@ pub struct SideLog {
     mark: SideLogMark,
 }
 
-/// The path of generation `generation` of the log `name` of a state.
+/// The path of a side log: the path of the state, followed by `.NAME.GENERATION`.
 fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
     let mut path = state.as_os_str().to_owned();
     path.push(format!(".{name}.{generation}"));

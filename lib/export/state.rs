@@ -335,7 +335,7 @@ fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     Ok(StateTarget::File(target))
 }
 
-/// The path of the lock of a state.
+/// The path of the lock file beside a state.
 fn lock_of(state: &Path) -> PathBuf {
     let mut name = files::real(state).into_os_string();
     name.push(".lock");

@@ -62,7 +62,8 @@ impl Fields {
         self.want_steps(&steps)
     }
 
-    /// Adds a field of the record itself. Its name can contain any characters. Returns its slot.
+    /// Adds a field at the top level of the record. Its name can contain any characters. Returns
+    /// its slot.
     pub fn want_name(&mut self, name: String) -> Slot {
         self.want_steps(&[Step::Name(name)])
     }

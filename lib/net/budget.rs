@@ -1,4 +1,5 @@
-//! Limits how fast requests are sent to a service: by our limits, and by the service's own headers.
+//! Limits how fast requests are sent to a service: by the program's rates, and by the limits in the
+//! service's replies.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,4 +1,4 @@
-//! HTTP: timeouts that always end, redirects that never carry a credential to another
+//! HTTP: a timeout for each step of a request, redirects that never carry a credential to another
 //! origin, proxies, and errors that say whether to try again.
 
 use std::fmt;
@@ -25,8 +25,8 @@ use crate::os::redaction;
 use crate::os::signals::Stop;
 use crate::time::parse_positive_duration;
 
-/// The longest reply that is read as text, in bytes. As JSON values, a reply takes up to 16
-/// times as much memory.
+/// The longest reply that is read as text, in bytes. Parsed into JSON values, a reply takes up to
+/// 16 times as much memory.
 const MAX_TEXT: u64 = 2 * 1024 * 1024;
 /// The largest part of an error body that is read, in bytes.
 const MAX_ERROR: u64 = 64 * 1024;
@@ -296,7 +296,8 @@ impl Http {
         let mut builder = ureq::http::Request::builder()
             .uri(url.as_str())
             .header("accept", request.accept)
-            // The declared length of a compressed body would not be the length of the data.
+            // Ask for an uncompressed body: the declared length of a compressed body is not the
+            // length of its data.
             .header("accept-encoding", "identity");
         for (name, value) in request.headers {
             builder = builder.header(name, value);

@@ -10,9 +10,9 @@ use crate::time::{parse_duration, show_duration};
 /// 60 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// The number of requests.
+    /// The largest number of requests in one period.
     pub limit: usize,
-    /// The length of the sliding window.
+    /// The length of the period.
     pub per: Duration,
 }
 

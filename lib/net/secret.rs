@@ -157,7 +157,8 @@ pub fn from_command(
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
             Ok(None) => {}
-            // Our parent process ignores SIGCHLD, so the kernel does not keep the status.
+            // This process inherited that SIGCHLD is ignored, so the kernel does not keep the
+            // status.
             Err(e) if e.raw_os_error() == Some(NO_CHILD) => break None,
             Err(e) => return Err(e).with_context(place),
         }

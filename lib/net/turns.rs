@@ -1,14 +1,15 @@
 //! Decides which of several processes that share one rate may send the next request.
 //!
 //! The record is a list of places, in the order in which the processes asked for them. A place is
-//! the entry of one request. It is first waiting, then granted (the request may be on its way),
-//! then used (the reply began). A place is *young* if it is younger than the rate's period; a
+//! the entry of one request. A place is first waiting, then granted (the request may be on its
+//! way), then used (the reply began). A place is *young* if it is younger than the rate's period; a
 //! waiting place is always young. A request may be sent when the number of young places before its
 //! own is less than the rate's limit. So no request waits forever, and no period has more requests
 //! than the limit.
 //!
-//! A process may be killed at any time. Its waiting place is dropped if the process did not ask
-//! again for [`LEASE`]. Its granted place counts as used at the latest [`grace`] after the grant.
+//! A process may be killed at any time. Its waiting place is dropped if the process does not ask
+//! again within [`LEASE`]. Its granted place counts as used at the latest [`grace`] after the
+//! grant.
 
 use std::time::Duration;
 
