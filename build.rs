@@ -1,7 +1,7 @@
-//! Writes the text of `--version`. In a release build from a git checkout, the text contains
-//! the commit, its day and the target. In all other builds it is only the version number:
-//! otherwise a debug build would compile the library again after each commit. A release
-//! build also asks the linker for packed relocations.
+//! Writes the text of `--version`. In a release build from a git checkout, the text contains the
+//! commit, its day and the target. In all other builds the text is only the version number; with
+//! the commit, a debug build would compile the library again after each commit. A release build
+//! also asks the linker for packed relocations.
 
 #![allow(
     clippy::disallowed_methods,
@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let mut text = env::var("CARGO_PKG_VERSION")?;
     let is_release = env::var("PROFILE")? == "release";
-    // An unpacked archive may be inside the checkout of another project, so check for `.git` here.
+    // Check for `.git` in this directory only: an unpacked archive may be inside the checkout of
+    // another project.
     if is_release && Path::new(".git").exists() {
         for name in ["HEAD", "logs/HEAD"] {
             let path = git(&["rev-parse", "--git-path", name]);
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Whether the target is this machine and its C library reads packed relocations. A program reads
-/// all relocations at each start; unpacked relocations take a megabyte of memory more.
+/// all relocations at each start. Unpacked relocations take a megabyte more memory.
 fn loads_packed_relocations() -> Result<bool, Box<dyn Error>> {
     let is_native = env::var("HOST")? == env::var("TARGET")?;
     if !is_native || env::var("CARGO_CFG_TARGET_ENV")? != "gnu" {
@@ -76,7 +77,7 @@ fn git(arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| text.trim().to_owned())
 }
 
-/// The day in UTC, for example 2026-11-28.
+/// The day in UTC, for example 2026-11-28. `seconds` are counted since 1970.
 fn day(seconds: i64) -> String {
     let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let mut days = seconds.div_euclid(86_400);

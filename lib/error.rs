@@ -1,30 +1,31 @@
 //! The exit statuses of all programs, and the errors that choose one.
 //!
-//! Functions return `anyhow::Error` with context; a [`Failure`] in its chain says how
-//! the program ends. An `io::Error` without a [`Failure`] is a local I/O error, because
-//! `net::http` has its own type for errors of the network.
+//! Functions return `anyhow::Error` with context; a [`Failure`] in the chain of an error says how
+//! the program ends. An `io::Error` without a [`Failure`] is a local I/O error, because `net::http`
+//! has its own type for errors of the network.
 
 use std::fmt;
 use std::io;
 
-/// How a program ended. A shell or a scheduler sees it as the exit status.
+/// How a program ended. A shell or a scheduler sees this as the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Success, also if there was nothing to do.
     Done = 0,
     /// Any other failure; or `-e` was given and nothing was selected.
     Failed = 1,
-    /// The command line or the configuration is wrong. Never retry.
+    /// The command line or the configuration is wrong. A retry does not help.
     Usage = 2,
     /// More bad input than `--max-bad` allows; checksum or coverage mismatch.
     BadInput = 65,
-    /// The service refused for good: 4xx, expired, outside retention.
+    /// The service refused the request, and would refuse it again later: 4xx, expired, outside
+    /// retention.
     Refused = 69,
     /// Local I/O: disk full, unwritable state.
     Io = 74,
-    /// Not ready, lock held, rate budget used up, 5xx after all retries. Retry later.
+    /// Not ready, lock held, rate budget used up, 5xx after all retries. Try again later.
     TryLater = 75,
-    /// Authentication failed or the role is missing.
+    /// Authentication failed, or the account lacks a role.
     Auth = 77,
     /// SIGINT arrived. The state is saved; a later run continues the work.
     Interrupted = 130,
@@ -54,9 +55,10 @@ impl Status {
         }
     }
 
-    /// The exit status for an error. The first [`Failure`] or `io::Error` in its chain decides:
-    /// a [`Failure`] has a status; an `io::Error` is [`Status::BadInput`] if its kind is
-    /// `InvalidData`, otherwise [`Status::Io`]. Without either it is [`Status::Failed`].
+    /// The exit status for an error. The first [`Failure`] or `io::Error` in the chain of the error
+    /// decides. A [`Failure`] has a status. An `io::Error` is [`Status::BadInput`] if its kind is
+    /// `InvalidData`, otherwise [`Status::Io`]. If the chain has neither, the status is
+    /// [`Status::Failed`].
     pub fn of(error: &anyhow::Error) -> Status {
         for cause in error.chain() {
             if let Some(failure) = cause.downcast_ref::<Failure>() {
@@ -72,8 +74,8 @@ impl Status {
         Status::Failed
     }
 
-    /// The worse of two statuses. A failure that needs a person is worse than a failure that
-    /// a retry may solve.
+    /// The worse of two statuses. A failure that a person must solve is worse than a failure that a
+    /// retry may solve.
     pub fn worse(self, other: Status) -> Status {
         let rank = |status| match status {
             Status::Done => 0,
@@ -112,7 +114,8 @@ impl Failure {
         }
     }
 
-    /// The same failure, but it stops the whole run, because all other work would fail too.
+    /// The same failure, but it stops the whole run, because all other pieces of the work would
+    /// fail, too.
     #[must_use]
     pub fn wide(mut self) -> Failure {
         self.narrow = false;
@@ -157,8 +160,7 @@ pub fn refused(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).into()
 }
 
-/// The API does not have the form that the configuration describes: status 69. It stops the
-/// whole run.
+/// The API is not as the configuration describes it: status 69. This error stops the whole run.
 pub fn misspelled(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).wide().into()
 }
@@ -173,8 +175,8 @@ pub fn auth(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Auth, text).into()
 }
 
-/// Whether an error stops only one piece of the work, so that the other pieces continue:
-/// a refusal, bad input, or a failure after [`Failure::narrow`].
+/// Whether an error stops only one piece of the work: a refusal, bad input, or a failure after
+/// [`Failure::narrow`]. The other pieces continue.
 pub fn is_narrow(error: &anyhow::Error) -> bool {
     let mut failures = error
         .chain()
@@ -182,8 +184,8 @@ pub fn is_narrow(error: &anyhow::Error) -> bool {
     failures.next().is_some_and(|failure| failure.narrow)
 }
 
-/// Whether the reader closed stdout (`| head`). Only writes to stdout and to `-o` return
-/// `BrokenPipe`, because `net::http` has its own type for errors of the network.
+/// Whether the reader of the output left early (`| head`). `BrokenPipe` in the error means this,
+/// because `net::http` has its own type for errors of the network.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error
         .chain()

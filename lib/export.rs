@@ -1,5 +1,5 @@
-//! What every export needs: the state between runs, which is written only after its data; windows
-//! of time; and bad records.
+//! What every export needs: the state between runs, which is written after the data that it
+//! describes; windows of time; and bad records.
 
 pub mod commit;
 #[cfg(any(fuzzing, test))]

@@ -4,10 +4,9 @@
 //! A program sets up [`connection`] once. [`client`] is the loop: it waits until the [`budget`] of
 //! a [`rate`] allows the request, adds credentials, and renews a refused token once. It reads
 //! `Retry-After`, and repeats a request after a temporary failure by the schedule of [`retry`].
-//! Several processes may share a rate: `turns` decides which process is next, and
-//! [`shared_budget`] stores the turns in a file.
-//! [`http`] sends one request through a `proxy` to a `url`, or returns the reason as a `failure`.
-//! [`secret`] reads passwords and tokens.
+//! Several processes may share a rate: `turns` decides which process is next, and [`shared_budget`]
+//! stores the turns in a file. [`http`] sends one request through a `proxy` to a `url`, or returns
+//! a `failure` with the reason. [`secret`] reads passwords and tokens.
 
 pub mod budget;
 pub mod client;

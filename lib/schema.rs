@@ -1,5 +1,5 @@
 //! Describes records: the keys of each type of record, the types of their values, how often a key
-//! occurs and where it was first seen. The description never contains a value.
+//! occurs, and in which record it was first seen. The description never contains a value.
 //!
 //! A database that infers columns reads only the first records. This module reads all records, and
 //! compares them with the last report, which also names the paths and types of earlier runs.
@@ -24,10 +24,10 @@ use type_survey::TypeSurvey;
 
 pub use location::RecordLocation;
 
-/// The largest number of types of records. The vendor has about ten types.
+/// The largest number of types of records in a report. The vendor has about ten types.
 const TYPES: usize = 100;
 
-/// DuckDB's default of `maximum_object_size`, in bytes.
+/// DuckDB's default of `maximum_object_size`, in bytes. Larger records are counted.
 const LARGEST: usize = 16 << 20;
 
 /// The largest number of new keys that a warning names.
@@ -58,15 +58,17 @@ pub struct Survey {
     path: PathBuf,
     file: Output,
     before: Before,
-    /// The facts about each type of record. The key is empty for records without a type.
+    /// The facts about each type of record, by its name. The name is empty for records without a
+    /// type.
     kinds: HashMap<String, TypeSurvey>,
-    /// The number of records and invalid lines whose types are over the limit.
+    /// The number of records and invalid lines that are not in the report, because their types came
+    /// after the first 100 types.
     left_out: u64,
 }
 
 impl Survey {
     /// Reads the last report, and opens the new one. `None` without `--schema-report`. An error if
-    /// the file is not a report.
+    /// the file with the last report is not a report.
     pub fn open(args: &SchemaArgs) -> anyhow::Result<Option<Survey>> {
         let Some(path) = &args.schema_report else {
             return Ok(None);
@@ -84,7 +86,7 @@ impl Survey {
         }))
     }
 
-    /// Adds a record, which must be valid JSON.
+    /// Adds a record of the type `kind`. The record must be valid JSON.
     pub fn observe(&mut self, kind: Option<&str>, record: &str, place: &RecordLocation) {
         let Some(kind) = self.kind(kind) else {
             return;
@@ -98,7 +100,7 @@ impl Survey {
         kind.tree.add(record, kind.records, place);
     }
 
-    /// Counts a line that is not valid JSON.
+    /// Counts a line that is not valid JSON, under the type `kind`.
     pub fn invalid(&mut self, kind: Option<&str>, place: &RecordLocation) {
         if let Some(kind) = self.kind(kind) {
             kind.invalid += 1;
@@ -119,7 +121,8 @@ impl Survey {
         self.kinds.get_mut(name)
     }
 
-    /// Writes the report, and logs what is new in it.
+    /// Writes the schema report, adds its counts to `report`, and logs which paths and types are
+    /// new.
     pub fn finish(mut self, report: &mut Report) -> anyhow::Result<()> {
         let lines = line::lines(&self.kinds, &self.before);
         for line in &lines {

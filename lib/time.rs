@@ -21,7 +21,7 @@ pub const HOUR_MS: i64 = 3_600_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// An error message that says why a text is not a time or a duration.
+/// Why a text is not a time or a duration, as an error message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unreadable(String);
 
@@ -91,9 +91,9 @@ impl Timestamp {
         CALENDAR.contains(&self.0)
     }
 
-    /// Reads only RFC 3339. Its text contains a zone, so it means exactly one instant.
+    /// Reads only RFC 3339. A text in this format contains a zone, so it means exactly one instant.
     pub fn parse_instant(text: &str) -> Option<Timestamp> {
-        // A quick test, because a failed parse of each of millions of local times is slow.
+        // A quick test. A failed parse is slow, and an input can have millions of local times.
         if text.as_bytes().get(4) != Some(&b'-') {
             return None;
         }
@@ -123,7 +123,7 @@ impl Timestamp {
         self.chrono().to_rfc3339_opts(format, true)
     }
 
-    /// `2026-11-01T00:00:00.000Z`: the spelling of the Exports API's own examples.
+    /// `2026-11-01T00:00:00.000Z`: the spelling in the examples of the Exports API.
     pub fn rfc3339_millis(self) -> String {
         self.chrono().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
@@ -139,25 +139,25 @@ impl Timestamp {
         self.chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
-    /// `2026-11-01T00Z`: the hour, in a form that is safe in a file name.
+    /// `2026-11-01T00Z`: the hour, in a form that is safe in the name of a file.
     pub fn hour_name(self) -> String {
         self.chrono().format("%Y-%m-%dT%HZ").to_string()
     }
 
-    /// The start of the hour of this time. The Exports API rounds both ends of a window down in
-    /// the same way.
+    /// The start of the hour that contains this time. The Exports API rounds both ends of a window
+    /// down in the same way.
     #[must_use]
     pub fn floor_hour(self) -> Timestamp {
         Timestamp(self.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS))
     }
 
-    /// The start of the second of this time.
+    /// The start of the second that contains this time.
     #[must_use]
     pub fn floor_second(self) -> Timestamp {
         Timestamp(self.0.div_euclid(1000).saturating_mul(1000))
     }
 
-    /// The start of the day of this time, in UTC.
+    /// The start of the day that contains this time, in UTC.
     #[must_use]
     pub fn floor_day(self) -> Timestamp {
         let day = 24 * HOUR_MS;
@@ -186,7 +186,7 @@ impl Timestamp {
         Timestamp(self.0.saturating_sub(millis(length)))
     }
 
-    /// The time from `earlier` to this; zero if `earlier` is later.
+    /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         let length = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(length).unwrap_or(0))
@@ -213,7 +213,8 @@ impl serde::Serialize for Timestamp {
     }
 }
 
-/// Reads only a date or a date with a time, because files contain no relative times (`-60d`).
+/// Reads a date, or a date with a time. Refuses relative times such as `-60d`: a stored text must
+/// always mean the same time.
 impl<'de> serde::Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
@@ -222,7 +223,7 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
     }
 }
 
-/// 1970 to 9999, in milliseconds since the epoch.
+/// The years 1970 to 9999, in milliseconds since the Unix epoch.
 const CALENDAR: std::ops::Range<i64> = 0..253_402_300_800_000;
 
 fn parse_relative(text: &str, now: Timestamp) -> Option<Timestamp> {
@@ -333,7 +334,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, Unreadable> {
     Ok(Duration::from_millis(total))
 }
 
-/// Reads a duration. Zero is an error.
+/// Reads a duration that is longer than zero.
 pub fn parse_positive_duration(text: &str) -> Result<Duration, Unreadable> {
     match parse_duration(text)? {
         Duration::ZERO => Err(Unreadable(format!(

@@ -73,14 +73,15 @@ impl Common {
         !self.no_progress && !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Whether a program with many records shows a progress line: not if the records go to a
-    /// terminal.
+    /// Like [`Common::shows_progress`], but false if the records go to a terminal. For programs
+    /// with many records.
     pub fn shows_progress_apart(&self) -> bool {
         let on_terminal = self.output.is_none() && rustix::stdio::stdout().is_terminal();
         self.shows_progress() && !on_terminal
     }
 
-    /// The level of messages on stderr, by `-q` and `-v`. More detailed messages are not printed.
+    /// The level of messages on stderr, as `-q` and `-v` set it. More detailed messages are not
+    /// printed.
     pub fn level(&self) -> log::LevelFilter {
         match (self.quiet, self.verbose) {
             (true, _) => log::LevelFilter::Error,
@@ -97,7 +98,7 @@ pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp>
     time_in(flag, text, now, Zone::UTC)
 }
 
-/// Like [`time`], but `today` and `yesterday` are days of `zone`.
+/// Like [`time`], but `today` and `yesterday` are days in `zone`.
 pub fn time_in(flag: &str, text: &str, now: Timestamp, zone: Zone) -> anyhow::Result<Timestamp> {
     zone.parse_time(text, now)
         .map_err(|e| error::usage(format!("{flag}: {e}")))
@@ -167,8 +168,8 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(wrong)
 }
 
-/// Reads a credential or a name from the environment. Removes the line end that a file or
-/// a secret store may have added.
+/// Reads a credential or a name from an environment variable. Removes the line end that a file or a
+/// secret store may have added.
 pub fn parse_line(text: &str) -> Result<String, Infallible> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
@@ -191,15 +192,15 @@ pub(crate) fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<
     Ok(bytes)
 }
 
-/// Corrects the script of clap_complete, which spells the hyphen of a program's name in two
-/// ways and therefore finds no flags of subcommands.
+/// Corrects the script of clap_complete. The script spells the hyphen in a program's name in two
+/// ways, and therefore finds no flags of subcommands.
 fn mend_bash(name: &str, script: &str) -> String {
     const LEVEL: &str = "__subcmd__";
     let label = format!("{}{LEVEL}", name.replace('-', LEVEL));
     script.replace(&label, &format!("{}{LEVEL}", name.replace('-', "__")))
 }
 
-/// One page for a program and its subcommands, in the order of its `--help`.
+/// Writes one manual page for a program and its subcommands, in the order of `--help`.
 fn manual(command: Command, page: &mut Vec<u8>) -> io::Result<()> {
     let subcommands: Vec<Command> = command.get_subcommands().cloned().collect();
     let examples = examples(&command);
@@ -229,7 +230,7 @@ fn examples(command: &Command) -> String {
     text.trim_start_matches("Examples:\n").to_owned()
 }
 
-/// A section with its lines unchanged.
+/// A section of the manual page whose lines are not refilled.
 fn section(title: &str, lines: &str) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", [title]).control("nf", []);

@@ -26,11 +26,13 @@ const SECRETS: [(&str, &[&str]); 6] = [
 /// One setting.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// The name, for example `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional argument.
+    /// The name of the setting, for example `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional
+    /// argument.
     setting: String,
-    /// The given text; a list if it was given several times; `null` if it is not set.
+    /// The text of the value; a list if there are several values; `null` if the setting is not set.
     value: Option<SettingValue>,
-    /// The source: `default`, `command line`, `environment` with the variable, or `not set`.
+    /// Where the value is from: `default`, `command line`, `environment` with the variable, or `not
+    /// set`.
     origin: String,
 }
 
@@ -41,7 +43,8 @@ enum SettingValue {
     Many(Vec<String>),
 }
 
-/// The settings of a call, in the order of the help. The text of a secret is hidden.
+/// The settings of a call: options in the order of the help, then secrets. The text of a secret is
+/// hidden.
 pub fn settings(
     command: &Command,
     matches: &ArgMatches,
@@ -64,7 +67,7 @@ pub fn settings(
     settings
 }
 
-/// The command and each subcommand of the call, with the matches of each.
+/// The command and each subcommand of the call, each with its own matches.
 pub(super) fn levels<'c>(
     command: &'c Command,
     matches: &'c ArgMatches,
@@ -109,7 +112,7 @@ fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
     }
 }
 
-/// The name of an option or argument on the command line.
+/// The name of an option or of a positional argument, as the command line shows it.
 pub(super) fn name(arg: &Arg) -> String {
     match (arg.get_long(), arg.get_value_names()) {
         (Some(long), _) => format!("--{long}"),

@@ -15,16 +15,17 @@ Exit status:
    77  authentication failed, or the account lacks a role
   130  interrupted (143: terminated); the state is saved, run again to continue";
 
-/// The text of `--version` after the program's name: the version number, in a release build from
-/// a git checkout also commit, day and target. `-V` prints only the version number.
+/// The text of `--version` after the program's name: the version number. In a release build from a
+/// git checkout, also the commit, its day and the target. `-V` prints only the version number.
 pub(crate) const VERSION: &str = include_str!(concat!(env!("OUT_DIR"), "/version"));
 
-/// The end of every `-h`.
+/// The last lines of every `-h`.
 const MORE: &str = "\
 Status 0: done. 75: try again later. All others: failed.
 --help shows all options, examples and exit statuses.";
 
-/// The examples come first, because people open the help for them.
+/// The order of the parts of the help. The examples are first, because people open the help for
+/// them.
 const TEMPLATE: &str = "\
 {before-help}{about-with-newline}
 {usage-heading} {usage}
@@ -34,7 +35,7 @@ const TEMPLATE: &str = "\
 /// The number of examples that `-h` shows.
 const EXAMPLES: usize = 3;
 
-/// The options that `-h` shows, besides the required ones. An option means the same in every
+/// The options that `-h` shows, besides the required ones. An option has the same meaning in every
 /// program.
 const ESSENTIAL: [&str; 34] = [
     "add-iso",
@@ -88,13 +89,14 @@ fn with_layout(command: Command) -> Command {
         .after_help(MORE)
         .after_long_help(STATUSES)
         .max_term_width(100)
-        // If a flag is given twice, the last one counts: an alias or a DAG may give the first one.
+        // If a flag is given twice, the last one counts: the first one may be from an alias or a
+        // DAG.
         .args_override_self(true)
         .mut_args(shorten)
         .mut_subcommands(with_layout)
 }
 
-/// In `-h`, shows the first sentence of an essential option, and hides the other options.
+/// Makes `-h` show the first sentence of an essential option and hide all other options.
 fn shorten(arg: Arg) -> Arg {
     let is_essential = arg.is_positional()
         || arg.is_required_set()
@@ -115,8 +117,8 @@ fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first)
 }
 
-/// The heading and the first examples. An example ends at an empty line. In a text without
-/// empty lines, it ends with a line that does not continue on the next line.
+/// The heading and the first examples. If the text has empty lines, each example ends at an empty
+/// line. Otherwise each example ends with the first line that does not continue on the next line.
 fn first_examples(text: &str) -> String {
     if text.contains("\n\n") {
         let blocks: Vec<&str> = text.split("\n\n").take(EXAMPLES).collect();

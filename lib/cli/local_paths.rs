@@ -9,7 +9,7 @@ use crate::cli::config;
 use crate::error;
 use crate::os::local_path::explain_address;
 
-/// Status 2 if an option, an argument or a variable for a path has an address such as
+/// Status 2 if an option, an argument or a variable that must be a path contains an address such as
 /// `s3://bucket/key`.
 pub(super) fn check(command: &Command, matches: &ArgMatches) -> anyhow::Result<()> {
     for (command, matches) in config::levels(command, matches) {

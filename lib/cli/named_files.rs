@@ -29,7 +29,7 @@ struct NamedFile {
 enum Identity {
     /// Device and inode of a file that exists.
     Inode(u64, u64),
-    /// The path that a new file would have.
+    /// The path of a file that does not exist yet.
     Path(PathBuf),
     /// The address of an object in a bucket.
     Object(String),
@@ -68,7 +68,7 @@ impl NamedFiles {
         });
     }
 
-    /// Adds the files of the flags that every program has, and stdout.
+    /// Adds stdout, and the files of the flags that every program has.
     pub(super) fn write_common(&mut self, flags: &Common) {
         let stdout = Path::new("-");
         match &flags.output {
@@ -99,8 +99,8 @@ impl NamedFiles {
         });
     }
 
-    /// Status 2 if two options name the same file, unless both only read it. A file that is not
-    /// regular, such as `/dev/null` or a FIFO, may be named twice.
+    /// Status 2 if two options name the same file, unless both options only read it. Two options
+    /// may name the same character device (such as `/dev/null`), FIFO or socket.
     pub(crate) fn refuse_shared(&self) -> anyhow::Result<()> {
         for (at, second) in self.files.iter().enumerate() {
             let same = self.files[..at].iter().find(|first| {
@@ -119,7 +119,8 @@ impl NamedFiles {
     }
 }
 
-/// The identity of the file at `path`; `None` for a file that several options may name.
+/// The identity of the file at `path`; `None` for a device, FIFO or socket that several options may
+/// name.
 fn of_path(path: &Path) -> Option<Identity> {
     match fs::metadata(path) {
         Ok(there) => of_file(&there),

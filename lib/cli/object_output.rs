@@ -1,4 +1,5 @@
-//! `-o s3://BUCKET/KEY`: connects to the service, with the flags and the environment of a call.
+//! `-o s3://BUCKET/KEY`: connects to the bucket's service, with the flags and the environment of
+//! the call.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
@@ -6,8 +7,8 @@ use crate::bucket::service::BucketService;
 use crate::cli::config;
 use crate::net::connection::{Connection, NetArgs};
 
-/// Connects to the service. `--tries`, `--ca-cert` and the other network flags apply, if the
-/// program has them. Status 2 or 77 if the service cannot be used.
+/// Connects to the bucket's service. `--tries`, `--ca-cert` and the other network flags apply, if
+/// the program has them. Status 2 or 77 if the service cannot be used.
 pub(super) fn service(
     (command, matches): (&Command, &ArgMatches),
     seed: u64,

@@ -20,7 +20,7 @@ use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
 use crate::os::{files, logger, pipes, replaceable};
 
-/// The buffer for a pipe of the default size, in bytes. A larger one is not faster.
+/// The buffer for a pipe of the default size, in bytes. A larger buffer is not faster.
 const BUFFER: usize = 64 * 1024;
 
 /// The buffer for an enlarged pipe, in bytes. Each write wakes the reader, so larger writes wake it
@@ -43,7 +43,7 @@ pub struct Output {
     warns: bool,
 }
 
-/// An output that gets its name at the end.
+/// An output that gets its name at the end of the run.
 #[derive(Debug)]
 enum HeldOutput {
     File(NamedTempFile, PathBuf),
@@ -81,7 +81,7 @@ impl Output {
             (files::open_special(&path).with_context(place)?, None)
         } else {
             replaceable::check(&path)?;
-            // Files that killed runs left may have gigabytes.
+            // The incomplete files of killed runs may have gigabytes.
             files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
             let file = temp.as_file().try_clone()?;
@@ -112,7 +112,7 @@ impl Output {
         })
     }
 
-    /// An output that is opened when its name is known.
+    /// An output whose name contains `{state}`. [`Output::fill_name`] opens it.
     pub(super) fn unnamed(unnamed: UnnamedOutput) -> anyhow::Result<Output> {
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(unnamed.create()?)),
@@ -125,9 +125,10 @@ impl Output {
         })
     }
 
-    /// Opens an output whose name contains `{state}`. `state`, the name of the state that was read,
-    /// replaces this placeholder. Call this before anything is written. An object is later replaced
-    /// only if it still has its present version. Without the placeholder, this does nothing.
+    /// Opens an output whose name contains `{state}`. `state` is the name of the state that was
+    /// read, and replaces `{state}`. Call this before anything is written. An object is later
+    /// replaced only if it has not changed since this call. Does nothing if the name does not
+    /// contain `{state}`.
     pub(crate) fn fill_name(&mut self, state: &str) -> anyhow::Result<()> {
         let unnamed = match self.held.take() {
             Some(HeldOutput::Unnamed(unnamed)) => unnamed,
@@ -154,8 +155,8 @@ impl Output {
         self.filled_name.as_deref()
     }
 
-    /// Prepares for gigabytes: enlarges a pipe if that is possible, and writes to it in larger
-    /// pieces.
+    /// Prepares for gigabytes: if the output is a pipe that can be enlarged, enlarges it and writes
+    /// to it in larger pieces.
     pub fn widen(&mut self) -> io::Result<()> {
         let file = self.writer.get_ref().0.try_clone()?;
         if pipes::grow(&file) {
@@ -165,7 +166,7 @@ impl Output {
         Ok(())
     }
 
-    /// Whether the output is a pipe or a socket. Its reader reads only a part at a time.
+    /// Whether the output is a pipe or a socket.
     pub fn is_pipe(&self) -> io::Result<bool> {
         let kind = self.writer.get_ref().0.metadata()?.file_type();
         Ok(kind.is_fifo() || kind.is_socket())
@@ -192,7 +193,8 @@ impl Output {
         self.at_once(|output| lines::write(output, record))
     }
 
-    /// Writes a record. On a terminal, also flushes it, and hides the progress line meanwhile.
+    /// Writes a record. On a terminal, also flushes the record, and hides the progress line
+    /// meanwhile.
     fn at_once(&mut self, write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
         if !self.live {
             return write(self);
@@ -215,8 +217,9 @@ impl Output {
     }
 
     /// The number of written bytes that are *out*. For a pipe, these are the bytes that the reader
-    /// has read. For any other output, these are all bytes; a file is synced first. `BrokenPipe` if
-    /// the reader closed the pipe. A reader that failed after it read the bytes is not noticed.
+    /// has read. For any other output, these are all written bytes; a file is synced first.
+    /// `BrokenPipe` if the reader closed the pipe. A reader that read the bytes and then failed is
+    /// not noticed.
     pub fn bytes_out(&mut self) -> io::Result<u64> {
         self.sync()?;
         let file = &self.writer.get_ref().0;
@@ -225,7 +228,8 @@ impl Output {
         }
         // If the system does not know how many bytes are unread, all bytes count as read.
         let left = ioctl_fionread(file).unwrap_or(0);
-        // Checked afterwards, because a reader may empty the pipe and then close it.
+        // The pipe is checked after its bytes are counted, because a reader may empty the pipe and
+        // then close it.
         let mut fds = [PollFd::new(file, PollFlags::empty())];
         poll(&mut fds, Some(&Timespec::default()))?;
         match fds[0].revents().contains(PollFlags::ERR) {
@@ -245,7 +249,7 @@ impl Output {
         Ok(())
     }
 
-    /// The path that a file gets in [`Output::finish`]; `None` for any other output.
+    /// The path that a file gets in [`Output::finish`]; `None` if the output is not such a file.
     pub fn target(&self) -> Option<&Path> {
         match &self.held {
             Some(HeldOutput::File(_, path)) => Some(path),
@@ -253,8 +257,8 @@ impl Output {
         }
     }
 
-    /// Takes the object that [`Output::finish`] would upload. After this the caller must write and
-    /// upload it.
+    /// Takes the object that [`Output::finish`] would upload. The caller must then write and upload
+    /// it.
     pub(crate) fn take_object(&mut self) -> Option<Box<PendingObject>> {
         match self.held.take() {
             Some(HeldOutput::Object(pending)) => Some(pending),
@@ -265,19 +269,18 @@ impl Output {
         }
     }
 
-    /// Turns off the warning that stdout and stderr are the same pipe. For output that is text for
-    /// people.
+    /// Turns off the warning that stdout and stderr are the same pipe. For output that people read.
     pub(crate) fn allow_shared_pipe(&mut self) {
         self.warns = false;
     }
 
-    /// Whether the output appears only after [`Output::finish`].
+    /// Whether the output gets its name only in [`Output::finish`].
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Ends the output: flushes the buffer, and gives a file its name or uploads an object. A
-    /// second call changes nothing.
+    /// Ends the output: flushes the buffer, then gives a file its final name or uploads an object.
+    /// A second call changes nothing.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         self.flush()?;
         match self.held.take() {

@@ -1,5 +1,5 @@
-//! The output of a probe, step by step, for people or as NDJSON. A probe tests an account and its
-//! settings with a few requests.
+//! The output of a probe, step by step, for people or as NDJSON. A probe sends a few requests to
+//! test an account and its settings.
 
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
@@ -26,19 +26,19 @@ pub struct ProbeRequest {
     pub method: String,
     /// The whole URL.
     pub url: String,
-    /// Header lines that the configuration names.
+    /// The header lines from the configuration.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<String>,
 }
 
-/// Settings that may be wrong, the most likely first. If the reply shows the right value of the
+/// Settings that may be wrong, the most likely one first. If the reply shows the right value of the
 /// first setting, the advice contains this value.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeAdvice {
     /// The settings.
     pub lines: Vec<String>,
-    /// The right value of the first setting.
+    /// The right value of the first setting, if the reply shows it.
     pub value: Option<Value>,
     /// The advice in words.
     pub text: String,
@@ -61,11 +61,11 @@ pub struct ProbeStep {
     pub reply: Option<Value>,
     /// The expected reply.
     pub expected: String,
-    /// The finding, or the error.
+    /// What the reply shows, or the error.
     pub found: String,
     /// The settings to change.
     pub advice: Vec<ProbeAdvice>,
-    /// The exit status that this step alone would lead to.
+    /// The exit status of the probe if only this step fails.
     #[serde(serialize_with = "code")]
     exit: Status,
 }
@@ -87,7 +87,7 @@ impl ProbeStep {
         }
     }
 
-    /// A step that is skipped, with the reason.
+    /// A step that is skipped. `why` is the reason.
     pub fn skip(role: &'static str, why: impl Into<String>) -> ProbeStep {
         ProbeStep {
             skipped: true,
@@ -96,7 +96,8 @@ impl ProbeStep {
         }
     }
 
-    /// Adds advice: `value` for the first of `lines`, if it is known.
+    /// Adds advice about the settings `lines`. `value` is the right value of the first one, if it
+    /// is known.
     pub fn advise(&mut self, lines: &[&str], value: Option<Value>, text: impl Into<String>) {
         self.advice.push(ProbeAdvice {
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
@@ -113,7 +114,7 @@ impl ProbeStep {
     }
 }
 
-/// Writes the steps and remembers the worst status.
+/// Writes the steps, and remembers the worst exit status.
 #[derive(Debug)]
 pub struct ProbeReport<'o> {
     output: &'o mut Output,
@@ -158,8 +159,8 @@ impl<'o> ProbeReport<'o> {
         Ok(())
     }
 
-    /// Writes a step with its result. An error of the service makes the step fail; any other error,
-    /// for example of the disk, ends the probe.
+    /// Writes a step whose requests ended with `result`. An error of the service makes the step
+    /// fail; any other error, for example of the disk, ends the probe.
     pub fn end<T: Default>(
         &mut self,
         mut step: ProbeStep,
@@ -181,14 +182,14 @@ impl<'o> ProbeReport<'o> {
         Ok(value)
     }
 
-    /// Writes these steps as skipped, with the reason.
+    /// Writes the steps `roles` as skipped. `why` is the reason.
     pub fn skip(&mut self, roles: &[&'static str], why: &str) -> anyhow::Result<()> {
         roles
             .iter()
             .try_for_each(|role| self.add(&ProbeStep::skip(role, why)))
     }
 
-    /// Returns the outcome of the program. Before that, writes the last line if the output is text.
+    /// Ends the report. If it is text, writes its last line. Returns the outcome of the program.
     pub fn finish(self) -> anyhow::Result<Outcome> {
         let all = match (self.failed.as_slice(), self.skipped.as_slice()) {
             ([], []) => "this account works".to_owned(),
@@ -212,7 +213,7 @@ fn code<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error
     serializer.serialize_u8(status.code())
 }
 
-/// The lines of text that describe a step.
+/// The lines of the text report for one step.
 fn text(step: &ProbeStep) -> Vec<String> {
     let state = match (step.ok, step.skipped) {
         (_, true) => "not tried",

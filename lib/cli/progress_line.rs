@@ -17,14 +17,14 @@ const DELAY: Duration = Duration::from_secs(2);
 
 const TICK: Duration = Duration::from_millis(120);
 
-/// The line; by default, it is never shown.
+/// The progress line. By default, it is never shown.
 #[derive(Debug, Default)]
 pub struct ProgressLine {
     bar: Option<ProgressBar>,
     delay: Mutex<Option<Delay>>,
 }
 
-/// The thread that shows the line later. Dropping the sender ends it.
+/// The thread that shows the line after the delay. Dropping `end` ends the thread.
 #[derive(Debug)]
 struct Delay {
     end: Sender<()>,
@@ -32,7 +32,7 @@ struct Delay {
 }
 
 impl ProgressLine {
-    /// A line on stderr if `shown`. It shows the time since this call.
+    /// A progress line on stderr if `shown`. It shows the time since this call.
     pub fn new(shown: bool) -> ProgressLine {
         if !shown {
             return ProgressLine::default();
@@ -49,7 +49,7 @@ impl ProgressLine {
         }
     }
 
-    /// Whether this run may show a line.
+    /// Whether this run may show a progress line.
     pub(crate) fn is_shown(&self) -> bool {
         self.bar.is_some()
     }
@@ -82,7 +82,7 @@ impl Drop for ProgressLine {
 
 fn write_reason(_: &ProgressState, line: &mut dyn Write) {
     if let Some(reason) = waiting::reason() {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(line, "waiting for {reason}; ");
     }
 }
@@ -100,7 +100,7 @@ fn show_later(bar: ProgressBar) -> Option<Delay> {
     Some(Delay { end, thread })
 }
 
-/// A number of bytes for people.
+/// A number of bytes as text for people.
 pub(crate) fn bytes(count: u64) -> impl Display {
     HumanBytes(count)
 }

@@ -65,7 +65,7 @@ fn seed(now: Timestamp) -> u64 {
     now.millis().unsigned_abs().rotate_left(20) ^ u64::from(std::process::id())
 }
 
-/// Facts about the run, by name. Each name is set once, at the end of the run.
+/// Facts about the run, by name.
 #[derive(Debug, Default)]
 pub struct Report {
     facts: BTreeMap<&'static str, Value>,
@@ -94,8 +94,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// The command line, beginning with the program's name. For `callpipe NAME …` it begins
-/// with NAME.
+/// The command line, beginning with the name of the program. For `callpipe NAME …` it begins with
+/// NAME.
 pub fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let called = arguments.first().map(Path::new).and_then(Path::file_name);
@@ -117,8 +117,9 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Runs a program from its command line to its exit status. `files` adds the files of the
-/// program's own flags; status 2 if two options name the same file.
+/// Runs a program from its command line to its exit status. `common` returns the flags that all
+/// programs share. `files` adds the files of the program's own flags; status 2 if two options name
+/// the same file.
 pub fn main<A>(
     common: fn(&A) -> &Common,
     files: fn(&A, &mut NamedFiles),
@@ -195,7 +196,7 @@ where
     }
 }
 
-/// Opens the output files before the body runs, so that no work is lost if this fails.
+/// Opens the output files before the body runs, so that an error costs no work.
 fn start(
     flags: &Common,
     call: (&Command, &ArgMatches),
@@ -244,7 +245,7 @@ struct Exit {
 }
 
 impl Exit {
-    /// Determines the status, and writes the error to stderr, if there is one.
+    /// Determines the status of a run, and writes its error to stderr, if there is one.
     fn of(result: anyhow::Result<Outcome>, flags: &Common) -> Exit {
         let ending = |status: Status, reason: Option<&str>| Exit {
             status,
@@ -288,7 +289,7 @@ pub(crate) fn print_text(text: &str) -> ExitCode {
     print(|stdout| Ok(stdout.write_all(text.as_bytes())?))
 }
 
-/// Prints a text that is not a record.
+/// Calls `write` with stdout, to print a text that is not a record. Returns the exit status.
 fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
     let printed = Output::stdout().map_err(Into::into).and_then(|mut stdout| {
         write(&mut stdout)?;
@@ -321,8 +322,8 @@ fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     ExitCode::from(Status::Usage.code())
 }
 
-/// Suggests `--ocp-group` for `--group`: an option that ends with the unknown word is more
-/// probable than an option with a similar spelling.
+/// If the user types `--group`, suggests `--ocp-group`: the user more probably means an option that
+/// ends with the unknown word than an option with a similar spelling.
 fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
     if e.kind() != ErrorKind::UnknownArgument {
         return;
@@ -339,12 +340,12 @@ fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
     }
 }
 
-/// Whether stdout is a terminal, so that a person reads it.
+/// Whether stdout is a terminal, so that a person reads the output.
 pub fn is_stdout_terminal() -> bool {
     rustix::stdio::stdout().is_terminal()
 }
 
-/// Status 2 if stdin is a terminal: then the program has no input.
+/// Status 2 if stdin is a terminal, because a terminal is no input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     if io::stdin().is_terminal() {
         return Err(error::usage(format!(
@@ -354,7 +355,7 @@ pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The directory for temporary files: `TMPDIR`, or `/tmp` if that is not set or empty.
+/// The directory for temporary files: `TMPDIR`, or `/tmp` if `TMPDIR` is not set or is empty.
 pub fn temp_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     let set = env("TMPDIR").filter(|directory| !directory.is_empty());
     set.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)

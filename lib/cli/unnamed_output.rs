@@ -2,7 +2,7 @@
 //!
 //! Only the program can know this state, because it has the lock or the lease when it reads the
 //! state. If a script reads the state earlier, other runs may replace it before the program starts.
-//! Then the new records would get the name of an older file, and replace that file.
+//! Then the file with the new records would get the name of an older file, and replace it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -21,16 +21,16 @@ use crate::cli::named_files::NamedFiles;
 use crate::error;
 use crate::os::{files, unnamed};
 
-/// The only placeholder. Any other text in braces is a part of the name.
+/// The only placeholder. Any other text in braces stays in the name as it is.
 const PLACEHOLDER: &str = "{state}";
 
-/// The file or object of `--output`, while the state is not known.
+/// The file or object of `--output`, before the state is known.
 #[derive(Debug)]
 pub(super) struct UnnamedOutput {
     place: FileOrObject,
-    /// The service of an object, and the directory for its data.
+    /// For an object: its service, and the directory for the data before the upload.
     service: Option<(BucketService, PathBuf)>,
-    /// The files of the other options.
+    /// The files and objects of the other options.
     others: NamedFiles,
 }
 
@@ -50,8 +50,9 @@ impl UnnamedOutput {
         }
     }
 
-    /// Checks what can be checked without the state. `others` are the files of the other options.
-    /// Status 2 if the run has no state, or if the placeholder is in the name of a directory.
+    /// Checks what can be checked without the state. `others` are the files and objects of the
+    /// other options. Status 2 if the run has no state, or if the placeholder is in the name of a
+    /// directory.
     pub(super) fn new(
         place: &FileOrObject,
         (command, matches): (&Command, &ArgMatches),
@@ -75,8 +76,8 @@ impl UnnamedOutput {
         })
     }
 
-    /// Creates a file without a name in the directory of the data. An error if no file can be
-    /// created there.
+    /// Creates a file without a name in the directory where the data will be written. An error if
+    /// no file can be created in this directory.
     pub(super) fn create(&self) -> anyhow::Result<File> {
         match (&self.place, &self.service) {
             (FileOrObject::File(path), _) => Ok(files::temp_beside(path)?.into_file()),
@@ -86,13 +87,14 @@ impl UnnamedOutput {
         }
     }
 
-    /// The name with the placeholder.
+    /// The name that was given, with the placeholder.
     pub(super) fn shown(&self) -> String {
         self.place.to_string()
     }
 
-    /// Puts `state` in place of the placeholder. Returns the name, and the file, or the object with
-    /// its present version. Status 2 if another option names the same file.
+    /// Puts `state` in place of the placeholder. Returns the final name with the path of a file, or
+    /// with an object and its present version. Status 2 if another option names the same file or
+    /// object.
     pub(super) fn fill(mut self, state: &str) -> anyhow::Result<(String, FilledOutput)> {
         let filled = match (&self.place, self.service) {
             (FileOrObject::File(path), _) => {
@@ -115,7 +117,7 @@ impl UnnamedOutput {
     }
 }
 
-/// Status 2 if the called command reads no state.
+/// Status 2 if the called command does not read a state.
 fn require_state(command: &Command, matches: &ArgMatches) -> anyhow::Result<()> {
     let levels: Vec<_> = config::levels(command, matches).collect();
     let names: Vec<&str> = levels.iter().map(|level| level.0.get_name()).collect();

@@ -3,12 +3,13 @@
 //! A note is a state, or a line in a ledger. A later run trusts it. A note is written only when the
 //! records before it are safe:
 //!
-//! - in a file (`-o FILE`, `>> FILE`): they are on disk, and `-o FILE` has its name;
-//! - in a pipe: the pipe is empty and its reader is still there.
+//! - in a file (`-o FILE`, `>> FILE`): they are on disk, and the file of `-o FILE` has its final
+//!   name;
+//! - in a pipe: the reader has read all bytes, and has not closed the pipe.
 //!
-//! The limit: a reader that read the bytes from the pipe and failed afterwards is not noticed. If
-//! the reader may fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader has ended.
-//! For a socket, it is not known which bytes were read; all written bytes count as safe.
+//! There is a limit: a reader that read the bytes from the pipe and failed afterwards is not
+//! noticed. If the reader may fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader
+//! has ended. For a socket, it is not known which bytes were read; all written bytes count as safe.
 
 use std::io;
 
@@ -28,8 +29,8 @@ pub struct Commit<'o> {
 
 impl<'o> Commit<'o> {
     /// `stop` ends the wait for a slow reader. `is_noted` says whether the program writes notes.
-    /// If it does, a reader that leaves early is an error with status 1. If not, the program
-    /// then ends with status 0, like a filter.
+    /// With notes, a reader that leaves early is an error with status 1. Without notes, the program
+    /// ends with status 0 after its reader has left, like a filter.
     pub fn new(output: &'o mut Output, stop: &Stop, is_noted: bool) -> Commit<'o> {
         Commit {
             output,
@@ -68,8 +69,8 @@ impl<'o> Commit<'o> {
     }
 
     /// Waits until the records so far are read or on disk, then calls `note`. A program without
-    /// notes only flushes the records. If the output gets its name only in [`Commit::finish`],
-    /// does nothing and returns false.
+    /// notes flushes the records and does not wait. If the output gets its name only in
+    /// [`Commit::finish`], does nothing and returns false.
     pub fn commit(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
         if self.output.is_held() {
             return Ok(false);
@@ -79,7 +80,8 @@ impl<'o> Commit<'o> {
     }
 
     /// Calls `note` if the first `end` bytes are [out](Output::bytes_out). Does not wait. Returns
-    /// whether it called `note`; always false for a file that has no name yet.
+    /// whether it called `note`; always false if the output gets its name only in
+    /// [`Commit::finish`].
     pub fn commit_up_to(
         &mut self,
         end: u64,
@@ -98,7 +100,8 @@ impl<'o> Commit<'o> {
         }
     }
 
-    /// Waits until all records are read or on disk, gives a file its name, and then calls `note`.
+    /// Waits until all records are read or on disk, gives a file its name or uploads an object, and
+    /// then calls `note`.
     pub fn finish(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         self.bring_out()?;
         note()
@@ -234,7 +237,7 @@ mod tests {
         assert_eq!(text, "one\ntwo\n[\"three\"]\nfour\n");
     }
 
-    /// Writes until an error shows that the reader left. Returns the status of this error.
+    /// Writes until the first error, after the reader has left. Returns the status of this error.
     fn left(is_noted: bool, write: impl Fn(&mut Commit<'_>) -> anyhow::Result<()>) -> Status {
         let (mut output, reader) = pipe();
         drop(reader);

@@ -21,9 +21,9 @@ fn form() -> StateForm {
     }
 }
 
-/// Checks that a state that can be read can be written and read again. Checks also that a state
-/// with one changed byte is refused or has the same data. The first two bytes of the input choose
-/// the changed byte and its changed bits.
+/// Checks that a state that can be read can also be written and read again, and that a state with
+/// one changed byte is refused or has the same data. The first byte of the input chooses the
+/// changed byte, the second byte chooses the bits that change.
 pub(crate) fn state(bytes: &[u8], _: &Path) {
     let write = |data: &Value| form().write(data, &SideObjects::new(), Timestamp::from_millis(0));
     if let Ok(read) = form().read::<Value>(bytes)
@@ -43,8 +43,9 @@ pub(crate) fn state(bytes: &[u8], _: &Path) {
     }
 }
 
-/// Opens any file as a side log, with a mark from the first two bytes. Checks that its lines can be
-/// read again after a line is added.
+/// Writes the input without its first two bytes to a file, and opens the file as a side log. The
+/// first two bytes are the length in the mark of the log. Checks that the lines can be read again
+/// after a line is added.
 pub(crate) fn side_log(bytes: &[u8], directory: &Path) {
     let [low, high, content @ ..] = bytes else {
         return;

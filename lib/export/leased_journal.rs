@@ -1,8 +1,8 @@
-//! A journal in a bucket: one object with the lines of a [journal]. Each write replaces the
-//! object as a whole. A lease prevents two runs from writing it at the same time.
+//! A journal in a bucket: one object with the lines of a [journal]. Each write replaces the object
+//! as a whole. A lease prevents two runs from writing it at the same time.
 //!
 //! When [`LeasedJournal::append`] returns, its line and all lines before it are in the bucket. So a
-//! line that may be lost needs no request of its own: it is written with a later line.
+//! line that may be lost needs no request of its own: a later append writes it, too.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use crate::error::{Failure, Status};
 use crate::export::versioned_object::VersionedObject;
 use crate::os::{host, journal};
 
-/// The journal, with its lease. Dropping this ends the lease.
+/// The journal, with its lease. When this value is dropped, the last lines are written and the
+/// lease ends.
 #[derive(Debug)]
 pub struct LeasedJournal {
     object: VersionedObject,
@@ -79,14 +80,14 @@ impl LeasedJournal {
         Ok(())
     }
 
-    /// Status 75 if another run has taken the lease.
+    /// Returns an error with status 75 if another run has taken the lease.
     pub fn check(&self) -> anyhow::Result<()> {
         let place = || self.object.url().to_string();
         self.lease.check().with_context(place)
     }
 
     fn save(&mut self) -> anyhow::Result<()> {
-        // The failure stops the whole run, not only the work that the line is about.
+        // This failure stops the whole run, not only the piece of work that the line is about.
         let wide = |e| anyhow::Error::from(Failure::new(Status::of(&e), format!("{e:#}")).wide());
         if !self.object.replace(&self.text).map_err(wide)? {
             self.text.truncate(self.saved);
@@ -98,8 +99,8 @@ impl LeasedJournal {
     }
 }
 
-/// Writes the lines that are not in the bucket yet, for example because of a signal or because the
-/// service was down.
+/// Writes the lines that are not in the bucket yet, for example after a signal or after an outage
+/// of the service.
 impl Drop for LeasedJournal {
     fn drop(&mut self) {
         if self.saved < self.text.len() {

@@ -20,13 +20,14 @@ use crate::os::mutex::lock;
 use crate::os::private::PrivateDirectory;
 use crate::os::{digest, files, host};
 
-/// The name of the state in the directory of a run.
+/// The start of the names of side logs in a run's directory.
 const NAME: &str = "state";
 
-/// For each side log, by its name, the checksum that is in the name of its object.
+/// Maps the name of each side log to the checksum in the name of its object.
 pub(super) type SideObjects = BTreeMap<String, String>;
 
-/// The lease of a state in a bucket, and the state's side logs. Dropping this ends the lease.
+/// The lease of a state in a bucket, and the side logs of the state. The lease ends when this value
+/// is dropped.
 #[derive(Debug)]
 pub(super) struct LeasedState {
     service: Arc<BucketService>,
@@ -35,7 +36,8 @@ pub(super) struct LeasedState {
     directory: PrivateDirectory,
     /// The side logs of the state that was read.
     read: SideObjects,
-    /// The side logs of the state that was saved last, or read.
+    /// The side logs of the state that was saved last. Before the first save: of the state that was
+    /// read.
     saved: Mutex<SideObjects>,
 }
 
@@ -61,8 +63,8 @@ impl LeasedState {
         self.directory.path().join(NAME)
     }
 
-    /// Copies the side logs of the state into the directory of this run, and deletes objects that
-    /// killed runs left.
+    /// Copies the side logs `logs` of the state into this run's directory. If `logs` is not empty,
+    /// also deletes the side logs that killed runs left in the bucket.
     pub(super) fn fetch(&mut self, logs: SideObjects) -> anyhow::Result<()> {
         for (name, content) in &logs {
             let url = self.object_of(name, content);
@@ -89,7 +91,8 @@ impl LeasedState {
         Ok(())
     }
 
-    /// Writes the changed side logs of this run to the bucket. Returns their names for the state.
+    /// Writes the changed side logs of this run to the bucket. Returns all side logs, for the new
+    /// state.
     pub(super) fn publish(&self) -> anyhow::Result<SideObjects> {
         self.lease.check().with_context(|| self.url.to_string())?;
         let mut logs = SideObjects::new();
@@ -117,8 +120,9 @@ impl LeasedState {
         Ok(logs)
     }
 
-    /// Deletes the side logs that no state needs any more. Call it after the state with `logs` was
-    /// saved. With `is_direct`, that state has replaced the state that was read.
+    /// Deletes the side logs of the last save that no state needs any more. Call it after a state
+    /// with the side logs `logs` was saved. `is_direct` says whether this state replaced the state
+    /// that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
         let read = match is_direct {
@@ -135,12 +139,12 @@ impl LeasedState {
         }
     }
 
-    /// Renews the lease. Status 75 if another run has taken it since this run took it.
+    /// Renews the lease. Status 75 if another run has taken the lease.
     pub(super) fn confirm(&self) -> anyhow::Result<()> {
         self.lease.confirm().with_context(|| self.url.to_string())
     }
 
-    /// The error of a write whose condition was not met.
+    /// The error for a write that the bucket refused, because another run has replaced the object.
     pub(super) fn lost(&self) -> anyhow::Error {
         self.lease.lost()
     }
@@ -160,8 +164,8 @@ impl LeasedState {
     }
 }
 
-/// The side logs of `former` that no state needs. The new state needs `logs`. The state that was
-/// read needs `read`, if it may still be the current one.
+/// The side logs in `former` that are neither in `logs` (of the new state) nor in `read` (of the
+/// state that was read, if it may still be the current one).
 fn unneeded(
     former: SideObjects,
     logs: &SideObjects,
@@ -175,8 +179,8 @@ fn unneeded(
     former
 }
 
-/// The name and the checksum of a side log, from the end of its object's key. `None` if the side
-/// log is one of `logs`, or if the object is not a side log.
+/// Splits the end of an object's key, `.NAME.CHECKSUM`, into the name and the checksum of a side
+/// log. `None` if this side log is in `logs`, or if the object is not a side log.
 fn leftover<'k>(ending: &'k str, logs: &SideObjects) -> Option<(&'k str, &'k str)> {
     let (name, content) = ending.rsplit_once('.')?;
     let is_ours =
@@ -185,14 +189,15 @@ fn leftover<'k>(ending: &'k str, logs: &SideObjects) -> Option<(&'k str, &'k str
     (logs.get(name).map(String::as_str) != Some(content)).then_some((name, content))
 }
 
-/// The number of digits of the checksum in a name.
+/// The number of hexadecimal digits of the checksum in the name of an object.
 const CONTENT: usize = 32;
 
 fn content_name(bytes: &[u8]) -> String {
     digest::hex(&digest::sha256_half(bytes))
 }
 
-/// Whether a name ends as a side log does: `.NAME.GENERATION`.
+/// Whether `ending` has the form `.NAME.GENERATION`, with the name and the generation of a side
+/// log.
 fn is_log(ending: &str) -> bool {
     let parts = ending
         .strip_prefix('.')

@@ -41,13 +41,13 @@ impl RejectArgs {
 /// The location of a bad record and its error.
 #[derive(Clone, Copy, Debug)]
 pub struct Reject<'a> {
-    /// The file, or `stdin`.
+    /// The path of the input file, or `stdin`.
     pub source: &'a str,
-    /// The member of a ZIP.
+    /// The name of the ZIP member that contains the record.
     pub member: Option<&'a str>,
-    /// The line, counted from 1; `None` if a whole member or file is bad.
+    /// The number of the line, counted from 1; `None` if a whole member or file is bad.
     pub line: Option<u64>,
-    /// The number of bytes from the start of the file or member.
+    /// The offset of the record in the file or member, in uncompressed bytes.
     pub offset: Option<u64>,
     /// The error text.
     pub error: &'a str,
@@ -70,7 +70,8 @@ pub(crate) struct RejectEntry<'a> {
 }
 
 impl<'a> RejectEntry<'a> {
-    /// The entry for record number `at` of a source. If `raw` is empty, the entry has no bytes.
+    /// The entry for record number `at` of `source`. If `raw` is empty, the entry has neither `raw`
+    /// nor `raw_base64`.
     pub(crate) fn new(source: &'a str, at: u64, error: &'a str, raw: &'a [u8]) -> RejectEntry<'a> {
         let reject = Reject {
             source,
@@ -100,7 +101,7 @@ impl<'a> From<Reject<'a>> for RejectEntry<'a> {
     }
 }
 
-/// Collects and counts bad records.
+/// Counts bad records, and writes them to `--rejects`.
 #[derive(Debug)]
 pub struct Rejects {
     file: Option<Output>,
@@ -109,11 +110,11 @@ pub struct Rejects {
     said: u64,
 }
 
-/// The largest number of messages. More messages would hide the first ones.
+/// The largest number of bad records that are logged. More messages would hide the first ones.
 const SAID_AT_MOST: u64 = 10;
 
 impl Rejects {
-    /// Opens `--rejects`, if it was given.
+    /// Opens the file of `--rejects`, if the flag was given.
     pub fn open(args: &RejectArgs) -> anyhow::Result<Rejects> {
         Ok(Rejects {
             file: args.rejects.as_deref().map(Output::file).transpose()?,
@@ -123,7 +124,7 @@ impl Rejects {
         })
     }
 
-    /// Counts a record, writes it to the file, and logs the first few.
+    /// Counts a bad record, and writes it to `--rejects`. Logs it if it is one of the first ten.
     pub fn add(&mut self, reject: Reject<'_>) -> anyhow::Result<()> {
         self.count += 1;
         if self.said < SAID_AT_MOST {
@@ -146,7 +147,8 @@ impl Rejects {
         self.count
     }
 
-    /// Gives the file its name. Status 65 if there were more bad records than `--max-bad`.
+    /// Gives the file of `--rejects` its name. Status 65 if there were more bad records than
+    /// `--max-bad`.
     pub fn finish(self) -> anyhow::Result<()> {
         let kept = self.file.is_some();
         if let Some(mut file) = self.file {

@@ -2,10 +2,10 @@
 //! stores how many bytes of the file are valid.
 //!
 //! The next run cuts off lines that were appended but not committed with the state. So the log and
-//! the state always match, also after a kill, and if `--state-out` was never moved. A log changes
-//! only at its end. To rewrite it, a run starts the next generation in a new file; older files are
-//! removed when no state needs them. Each line has a [checksum](crate::os::checked_line), except
-//! lines from older versions.
+//! the state always match, also after a kill, and also if the file of `--state-out` was never moved
+//! to `--state`. A log changes only at its end. To rewrite it, a run starts the next generation in
+//! a new file; older generations are removed when no state needs them. Each line has a
+//! [checksum](crate::os::checked_line), except lines from older versions.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -34,7 +34,7 @@ pub struct SideLog {
     mark: SideLogMark,
 }
 
-/// The path of generation `generation` of the log `name` of a state.
+/// The path of a side log: the path of the state, followed by `.NAME.GENERATION`.
 fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
     let mut path = state.as_os_str().to_owned();
     path.push(format!(".{name}.{generation}"));
@@ -50,7 +50,7 @@ impl SideLog {
         let mut file = private::open(&path).with_context(place)?;
         let length = file.metadata().with_context(place)?.len();
         if length == 0 {
-            // The file may be new. Then its name must be synced, too.
+            // If the file is new, its name must be synced, too.
             files::sync_parent(&path).with_context(place)?;
         }
         if length < mark.bytes {
@@ -79,7 +79,7 @@ impl SideLog {
         SideLog::open(state, name, next)
     }
 
-    /// Removes the generations of a side log that are not `kept`.
+    /// Removes all generations of a side log, except those in `kept`.
     pub fn remove_others(state: &Path, name: &str, kept: &[u64]) -> anyhow::Result<()> {
         let prefix = path_of(state, name, 0);
         let Some(prefix) = prefix.file_name().and_then(|name| name.to_str()) else {
@@ -106,8 +106,8 @@ impl SideLog {
         Ok(())
     }
 
-    /// Adds a line of words. It is valid only when the state has the mark of the next
-    /// [`SideLog::sync`].
+    /// Adds a line of words. The line becomes valid when a state is saved with the mark that the
+    /// next [`SideLog::sync`] returns.
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
         let mut line = line.to_owned();
@@ -118,7 +118,7 @@ impl SideLog {
         Ok(())
     }
 
-    /// Syncs the log, and returns its mark for the state.
+    /// Syncs the log, and returns the mark that the state must store.
     pub fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let place = || format!("writing {}", self.path.display());
         self.writer.flush().with_context(place)?;
@@ -142,7 +142,7 @@ impl SideLog {
     }
 }
 
-/// The lines of a log, without their checksums. An error contains the file and the byte where the
+/// The lines of a log, without their checksums. An error names the file, and the offset where the
 /// line begins.
 #[derive(Debug)]
 pub struct SideLogLines {

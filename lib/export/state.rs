@@ -5,14 +5,14 @@
 //! {"program":"…","version":1,"saved_at":"…","settings":{…},"data":{…},"crc":"xxxxxxxx"}
 //! ```
 //!
-//! The [checksum](crate::os::checked_line) at its end covers the rest. A state without a checksum
-//! is from an older version, or a user edited it and removed the checksum.
+//! The [checksum](crate::os::checked_line) at the end of the state covers everything before it. A
+//! state without a checksum is from an older version, or a user edited it and removed the checksum.
 //!
 //! With `--state S`, the file S is read and replaced. With `--state-out S.next`, S is only read,
 //! and the new state is written to S.next. A script renames S.next to S after the records are
-//! loaded. The lock is a file beside S, because each save replaces S.
-//! A state in a bucket has a lease instead of the lock. It is written only if no other process has
-//! changed it since it was read.
+//! loaded. The lock is a file beside S, because each save replaces S. A state in a bucket has a
+//! lease instead of the lock. Such a state is written only if no other process has changed it since
+//! it was read.
 
 use std::fmt;
 use std::fs::File;
@@ -103,27 +103,27 @@ impl StateAccess<'_> {
     }
 }
 
-/// The locked state of one program; dropping it releases the lock.
+/// The state of one program, locked until this value is dropped.
 #[derive(Debug)]
 pub struct State {
     source: StateSource,
     target: StateTarget,
     is_direct: bool,
     form: StateForm,
-    /// The name of the state that was read.
+    /// The name of the state that was read; `start` if there was none.
     name: String,
 }
 
-/// The state that was read, with its lock.
+/// The place from which the state was read.
 #[derive(Debug)]
 enum StateSource {
-    /// A file, with the lock beside it.
+    /// A file, and the lock beside it.
     File { path: PathBuf, _lock: File },
-    /// An object, with its lease.
+    /// An object, and its lease.
     Object(LeasedState),
 }
 
-/// The target of the new state.
+/// The place to which the new state is written.
 #[derive(Debug)]
 enum StateTarget {
     File(PathBuf),
@@ -132,9 +132,9 @@ enum StateTarget {
 
 impl State {
     /// Locks the state and reads it. Returns `None` without `--state`, and no data if the state
-    /// does not exist yet. Status 75 if another run has the lock, 65 if it is not a state of this
-    /// program, 2 if it was made with other settings. The settings in `later` are newer than some
-    /// states: a state without them is accepted.
+    /// does not exist yet. Status 75 if another run has the lock, 65 if the content is not a state
+    /// of this program, 2 if the state was made with other settings. The settings in `later` are
+    /// newer than some states: a state without them is accepted.
     pub fn open<D: DeserializeOwned>(
         args: &StateArgs,
         program: &'static str,
@@ -236,15 +236,15 @@ impl State {
     }
 
     /// Opens `output`, if its name contains `{state}`. The name of the state that was read replaces
-    /// `{state}`, or `start` if there was no state. So two runs that continue from one state write
-    /// the same file or object.
+    /// `{state}`; if there was no state, `start` replaces it. So two runs that continue from one
+    /// state write the same file or object.
     pub fn name_output(&self, output: &mut Output) -> anyhow::Result<()> {
         output.fill_name(&self.name)
     }
 
-    /// Checks that this run still has the lease. Call it before the output ends. Status 75 if
-    /// another run has taken the lease. That run may have written the same records, perhaps to the
-    /// same object before this run read the object's version.
+    /// Checks that this run still has its lease. Call it before [`Output::finish`]. Status 75 if
+    /// another run has taken the lease: that run may have written the same records already, perhaps
+    /// to the same object.
     pub fn confirm(&self) -> anyhow::Result<()> {
         match &self.source {
             StateSource::Object(leased) => leased.confirm(),
@@ -261,13 +261,14 @@ impl State {
         }
     }
 
-    /// Whether the next run uses a saved state at once; with `--state-out`, only after a `mv`.
+    /// Whether [`State::save`] replaces the state that was read. With `--state-out`, only a later
+    /// `mv` replaces it.
     pub fn is_direct(&self) -> bool {
         self.is_direct
     }
 
-    /// Replaces the state. When this returns, the state is on disk or in the bucket. Status 75 if
-    /// another run has replaced the state in the bucket meanwhile.
+    /// Saves the state, and waits until it is on disk or in the bucket. Status 75 if another run
+    /// has replaced the object in the bucket meanwhile.
     pub fn save<D: Serialize>(&self, data: &D, now: Timestamp) -> anyhow::Result<()> {
         let logs = match &self.source {
             StateSource::File { .. } => SideObjects::new(),
@@ -302,11 +303,11 @@ fn split<D>(read: Option<ReadState<D>>) -> (String, Option<D>) {
     }
 }
 
-/// The name when there is no state yet.
+/// The name that replaces `{state}` when there is no state yet.
 const NO_STATE: &str = "start";
 
-/// The target of `--state-out`. Deletes the state that an earlier run left there, so that no script
-/// uses it if this run fails.
+/// Prepares the target of `--state-out`. Deletes the state that an earlier run left there, so that
+/// no script uses the old state if this run fails.
 fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
     match out {
         FileOrObject::File(out) => {
@@ -324,8 +325,8 @@ fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<St
     }
 }
 
-/// Checks that the target can be replaced. Call it before records are printed: then an error costs
-/// no work.
+/// Checks that a new state can replace the file `target`. Call it before records are printed: an
+/// error at that time costs no work.
 fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     replaceable::check(&target)?;
     drop(files::temp_beside(&target)?);
@@ -333,7 +334,7 @@ fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     Ok(StateTarget::File(target))
 }
 
-/// The path of the lock of a state.
+/// The path of the lock file beside a state.
 fn lock_of(state: &Path) -> PathBuf {
     let mut name = files::real(state).into_os_string();
     name.push(".lock");
@@ -429,7 +430,7 @@ mod tests {
             assert_eq!(Status::of(&error), Status::BadInput, "{bad}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), *bad);
         }
-        // With one digit changed, it is still JSON, but not the state that was saved.
+        // With one digit changed, the text is still JSON, but not the state that was saved.
         let flipped = good.replace("\"data\":7", "\"data\":8");
         files::write_atomic(&path, flipped.as_bytes()).unwrap();
         let error = open(&dir, None, "u").unwrap_err();
@@ -457,7 +458,7 @@ mod tests {
         open(&dir, None, "u").unwrap().0.save(&7, NOW).unwrap();
         let path = dir.path().join("a/S");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
-        // The superuser reads it anyway.
+        // The superuser can read the file in spite of its mode.
         if std::fs::read(&path).is_err() {
             assert!(open(&dir, None, "u").is_err());
         }

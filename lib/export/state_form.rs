@@ -10,14 +10,14 @@ use crate::os::checked_line::{self, LineDamage};
 use crate::os::digest;
 use crate::time::Timestamp;
 
-/// The program, service and settings of a state.
+/// The program, format version and settings that a state must match.
 #[derive(Debug)]
 pub(super) struct StateForm {
     pub(super) program: &'static str,
     /// The newest version that this program reads.
     pub(super) version: u32,
     pub(super) settings: Map<String, Value>,
-    /// The settings that older states do not have.
+    /// The names of the settings that older states may lack.
     pub(super) later: &'static [&'static str],
 }
 
@@ -27,7 +27,7 @@ struct Content<S, D> {
     version: u32,
     saved_at: Timestamp,
     settings: S,
-    /// The side logs of a state in a bucket.
+    /// The side logs; empty unless the state is in a bucket.
     #[serde(default, skip_serializing_if = "SideObjects::is_empty")]
     files: SideObjects,
     data: D,
@@ -37,9 +37,10 @@ struct Content<S, D> {
 #[derive(Debug)]
 pub(super) struct ReadState<D> {
     pub(super) data: D,
-    /// The side logs of a state in a bucket.
+    /// The side logs; empty unless the state is in a bucket.
     pub(super) files: SideObjects,
-    /// The name of this state. Equal texts have equal names. Names sort by the time of the save.
+    /// The name of this state. Equal texts have equal names. Sorted names are in the order of the
+    /// saves.
     pub(super) name: String,
 }
 
@@ -64,8 +65,8 @@ impl StateForm {
         Ok(bytes)
     }
 
-    /// Reads the text of a state. Status 65 if it is not a state of this program, 2 if it has
-    /// other settings or a newer program wrote it.
+    /// Reads the text of a state. Status 65 if the text is damaged or is not a state of this
+    /// program, 2 if it has other settings or a newer program wrote it.
     pub(super) fn read<D: serde::de::DeserializeOwned>(
         &self,
         text: &[u8],

@@ -7,7 +7,7 @@ use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 use crate::os::mutex::lock;
 
-/// An object, and its last known version.
+/// The address of an object, and the last version of the object that this run knows.
 #[derive(Debug)]
 pub(super) struct VersionedObject {
     service: Arc<BucketService>,

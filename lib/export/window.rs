@@ -52,7 +52,8 @@ impl Window {
         }
     }
 
-    /// The part of the window between `earliest` and `latest`; `None` if there is none.
+    /// The part of the window that is also between `earliest` and `latest`; `None` if there is no
+    /// such part.
     pub fn clamp(self, earliest: Timestamp, latest: Timestamp) -> Option<Window> {
         Window::new(self.from.max(earliest), self.to.min(latest))
     }

@@ -7,19 +7,19 @@ use std::io::{self, Read};
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
 
-/// The number of bytes of one read.
+/// The number of bytes that are read at once.
 const BLOCK: usize = 256 * 1024;
 
 /// Appends rows to a buffer.
 #[derive(Debug)]
 pub struct RowWriter {
     writer: Writer,
-    /// The bytes before the header.
+    /// The bytes before the header: a byte order mark, or nothing.
     mark: &'static [u8],
 }
 
 impl RowWriter {
-    /// A writer of rows with this separator, ended by `\n`.
+    /// A writer of rows that end with `\n`. `separator` is between the fields.
     pub fn new(separator: u8) -> RowWriter {
         RowWriter {
             writer: WriterBuilder::new().delimiter(separator).build(),
@@ -27,8 +27,8 @@ impl RowWriter {
         }
     }
 
-    /// A writer of tables for spreadsheets: a byte order mark at the start, commas as separators,
-    /// and rows ended by `\r\n`.
+    /// A writer of tables for spreadsheets: with a byte order mark at the start, commas between the
+    /// fields, and `\r\n` after each row.
     pub fn excel() -> RowWriter {
         let mut builder = WriterBuilder::new();
         RowWriter {
@@ -37,13 +37,13 @@ impl RowWriter {
         }
     }
 
-    /// Writes the byte order mark, if the table has one, and the names of the columns.
+    /// Appends the byte order mark, if the table has one, and the names of the columns to `out`.
     pub fn header<T: AsRef<str>>(&mut self, names: impl IntoIterator<Item = T>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.mark);
         self.write(names, out);
     }
 
-    /// Writes one row. A field has quotes only if it needs them.
+    /// Appends one row to `out`. A field gets quotes only if it needs them.
     pub fn write<T: AsRef<str>>(&mut self, fields: impl IntoIterator<Item = T>, out: &mut Vec<u8>) {
         for (at, field) in fields.into_iter().enumerate() {
             if at > 0 {
@@ -60,7 +60,8 @@ impl RowWriter {
     }
 }
 
-/// Runs a step of the writer, and enlarges the buffer if it is too small.
+/// Runs a step of the writer. If the free part of the buffer is too small, enlarges it and
+/// continues.
 fn step(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usize)) {
     let mut room = 64;
     loop {
@@ -80,7 +81,7 @@ fn step(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usi
 pub enum CsvError {
     /// Reading failed.
     Read(io::Error),
-    /// The row does not fit the header, or is not UTF-8. The text says which line.
+    /// The row does not fit the header, or is not UTF-8. The text contains the number of the line.
     Bad(String),
 }
 
@@ -168,8 +169,9 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// Remembers whether the end of its input was read. The csv reader returns a row as soon as it has
-/// read the line end. So if the end of the input was read, the row has no line end.
+/// A reader that remembers whether the end of its input was read. The csv reader returns a row as
+/// soon as it has read the end of the line. So if the end of the input was read, the row has no
+/// line end.
 #[derive(Debug)]
 struct Watched<R> {
     input: R,
@@ -177,11 +179,11 @@ struct Watched<R> {
     kept: KeptBytes,
 }
 
-/// The bytes that a caller can still request.
+/// The last bytes of the input, which [`Row::raw`] needs.
 #[derive(Debug, Default)]
 struct KeptBytes {
     bytes: Vec<u8>,
-    /// The offset of `bytes` in the input.
+    /// The offset of `bytes[0]` in the input.
     start: u64,
 }
 
@@ -195,8 +197,8 @@ impl KeptBytes {
         }
     }
 
-    /// The line between two offsets, with its line end. For the csv reader, the `\n` of a `\r\n`
-    /// is a part of the next line.
+    /// The line between two offsets of the csv reader, with its line end. The csv reader counts the
+    /// `\n` of a `\r\n` as a part of the next line.
     fn line(&self, from: u64, to: u64) -> Cow<'_, [u8]> {
         let at = |place: u64| {
             let length = usize::try_from(place.saturating_sub(self.start));
@@ -234,12 +236,12 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The text of a cell; empty if there is none.
+    /// The text of a cell; empty if the row has no such cell.
     pub fn cell(&self, index: usize) -> &'a str {
         self.cells.get(index).unwrap_or_default()
     }
 
-    /// Whether the row ends with a line end. If not, it ends with the input and may be
+    /// Whether the row ends with a line end. If not, the input ends with this row, which may be
     /// incomplete.
     pub fn has_line_end(&self) -> bool {
         self.has_line_end
@@ -250,7 +252,7 @@ impl<'a> Row<'a> {
         self.bytes.line(self.place.0, self.place.1)
     }
 
-    /// All cells, in the order of the header.
+    /// All cells, in the order of the columns.
     pub fn cells(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.cells.iter()
     }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::csv::Rows;
 use super::zip::{self, Archive, Unpacker, ZipBytes, ZipLimits};
 
-/// Checks that a row with a line end has the same cells if it is the only row under its header.
+/// Checks each row that ends with a line end: if only the header and this row are read again, the
+/// cells are the same. A row of empty cells may then be no row.
 pub(crate) fn csv(bytes: &[u8], _: &Path) {
     let Ok(mut rows) = Rows::new(bytes) else {
         return;
@@ -33,8 +34,8 @@ pub(crate) fn csv(bytes: &[u8], _: &Path) {
 /// The largest member that is compared, in bytes.
 const COMPARED: u64 = 1 << 20;
 
-/// Checks that each member that can be read to its end has the bytes that the `zip` crate reads.
-/// `file` contains `bytes`.
+/// Checks that the content of each member is what the `zip` crate reads for this member. `file`
+/// contains `bytes`.
 pub(crate) fn zip(bytes: &[u8], file: File) {
     let _ = zip::verify(&file, &ZipLimits::default(), |_| {});
     let file: Arc<dyn ZipBytes> = Arc::new(file);
@@ -50,7 +51,7 @@ pub(crate) fn zip(bytes: &[u8], file: File) {
                 && data.size() <= COMPARED
                 && read_to_end(&mut unpacker, data, &mut content).is_ok()
             {
-                // If several members have one name, the crate knows only the last of them.
+                // If several members have one name, the crate `zip` returns only the last of them.
                 members.insert(member.name, content);
             }
         }

@@ -4,18 +4,19 @@ use std::io::{self, Read, Write};
 
 use flate2::read::MultiGzDecoder;
 
-/// The reason why a text could not be decompressed.
+/// The reason why decompressing failed.
 #[derive(Debug)]
 pub(crate) enum GzipFailure {
-    /// The text is longer than the limit.
+    /// The decompressed text is longer than the limit.
     TooLong,
     /// The input is not gzip, or its end is missing.
     Damaged,
-    /// The output cannot be written.
+    /// Writing the output failed.
     Output(io::Error),
 }
 
-/// Decompresses `input` into `output`, at most `limit` bytes. Returns the number of bytes.
+/// Decompresses `input` into `output`, at most `limit` bytes. Returns the number of decompressed
+/// bytes.
 pub(crate) fn inflate(
     input: impl Read,
     limit: u64,

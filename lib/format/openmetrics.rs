@@ -7,19 +7,19 @@ pub(crate) fn head_of(name: &str, kind: &str, help: &str) -> String {
     format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
 
-/// Escapes a text for a label value, which has quotes around it.
+/// Escapes a text for the value of a label, which is in quotes.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
 }
 
-/// A text of metric families, in the order in which they are added.
+/// A text of metric families, in the order in which the caller adds them.
 #[derive(Debug, Default)]
 pub(crate) struct MetricsText(String);
 
 impl MetricsText {
-    /// Adds a metric family. A sample is its labels, without braces, and its value.
+    /// Adds a metric family. Each sample is a pair: its labels, without braces, and its value.
     pub(crate) fn family(
         &mut self,
         name: &str,
@@ -43,9 +43,9 @@ impl MetricsText {
         self.family(name, kind, help, [(String::new(), value.to_string())]);
     }
 
-    /// Adds a histogram. `borders` are the upper ends of its buckets, in seconds. `counts` has the
-    /// number of values in each bucket and, last, the number above all borders. `sum` is the sum of
-    /// all values.
+    /// Adds a histogram. `borders` are the upper ends of its buckets, in seconds. `counts` are the
+    /// numbers of values in the buckets; the last count is for the values above all borders. `sum`
+    /// is the sum of all values.
     pub(crate) fn histogram(
         &mut self,
         name: &str,

@@ -1,17 +1,17 @@
 //! ZIP archives, read member by member in constant memory.
 //!
-//! Only this module uses the crate `zip`. That crate reads the directory at the archive's end, one
-//! entry at a time. Its type `ZipArchive` would keep all entries in memory, and only the last of
-//! several members with one name. This module inflates the members itself, with positioned reads
-//! of shared bytes. This is a fifth faster and allows several threads.
-//! The crate `rawzip` 0.5 needs no unstable interface, but it tries only the last end record. Bytes
-//! in a comment or after the archive can hide that record. It also does not find ZIP64 after other
+//! Only this module uses the crate `zip`. The crate reads the central directory at the end of the
+//! archive, one entry at a time. Its type `ZipArchive` would keep all entries in memory, and only
+//! the last of several members with one name. This module inflates the members itself, with
+//! positioned reads of shared bytes. This is a fifth faster and allows several threads. The crate
+//! `rawzip` 0.5 needs no unstable interface, but it tries only the last end record. Bytes in a
+//! comment or after the archive can hide that record. It also does not find ZIP64 after other
 //! bytes, and does not decode names.
 //!
 //! An archive is not trusted. While a member is inflated, the size in the directory is an upper
-//! bound; at the member's end, size and checksum must be right. A member's bytes must be inside
-//! the file and belong to no other member. Its name in the directory and the name before its data
-//! must be the same. [`ZipLimits`] limits the sizes in the directory.
+//! bound; at the end of the member, its size and checksum must match the directory. A member's
+//! bytes must be inside the file and belong to no other member. Its name in the directory and the
+//! name before its data must be the same. [`ZipLimits`] limits the sizes in the directory.
 
 mod archive;
 mod directory;

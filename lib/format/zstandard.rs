@@ -7,11 +7,11 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
-/// A level that is faster than the default; its output is larger by half. The fast levels are below
-/// zero.
+/// The level for fast compression. The output is larger by half than with the default level. zstd
+/// has negative numbers for its fast levels.
 const FAST: i32 = -3;
 
-/// Compresses parts of a text. Each part becomes a frame with its size and a checksum.
+/// Compresses parts of a text. Each part becomes a frame that contains its size and a checksum.
 /// Concatenated frames decompress to the concatenated parts.
 pub struct Frames {
     compressor: Compressor<'static>,
@@ -47,10 +47,10 @@ impl Frames {
     }
 }
 
-/// Decompresses one frame. An error if its text does not have exactly `length` bytes.
+/// Decompresses one frame. An error if the decompressed text does not have exactly `length` bytes.
 pub(crate) fn text_of(frame: &[u8], length: usize) -> io::Result<Vec<u8>> {
     let wrong_length = || io::Error::new(io::ErrorKind::InvalidData, "it has another length");
-    // This is checked before memory is allocated for the text.
+    // The length in the header is checked before memory is allocated for the text.
     if zstd_safe::get_frame_content_size(frame).ok().flatten() != Some(length as u64) {
         return Err(wrong_length());
     }
@@ -63,7 +63,7 @@ pub(crate) fn text_of(frame: &[u8], length: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A reader of the text of the frames in `input`.
+/// A reader that decompresses the frames in `input`.
 pub(crate) fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(Box::new(Decoder::new(input)?))
 }

@@ -23,13 +23,13 @@ const SHOWN: usize = 80;
 pub enum ArrayError {
     /// Reading failed.
     Read(io::Error),
-    /// The body ended before the end of the array.
+    /// The body ended before the array ended.
     Truncated,
-    /// The body is not an array. The text is the start of the body.
+    /// The body is not an array. The text is the start of the body, for a message.
     NotAnArray(String),
-    /// After this many elements there is something that is not allowed in an array.
+    /// After this many elements, or after the array, there is something that JSON does not allow.
     Malformed(u64),
-    /// An element is longer than any record.
+    /// An element is longer than 64 MiB, which is more than any record.
     TooLong,
 }
 
@@ -83,7 +83,8 @@ impl<R: Read> ArrayStream<R> {
 pub enum Measured {
     /// The value has this many bytes.
     Value(usize),
-    /// The array starts after this many bytes, which include its opening bracket.
+    /// The value has an array under the key. This many bytes are before the first element, and the
+    /// last of them is `[`.
     Array(usize),
 }
 
@@ -122,21 +123,21 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The start of the unread bytes, for a message.
+    /// The first unread bytes, at most 80, as text for a message.
     pub fn head(&mut self) -> String {
         while self.end - self.start < SHOWN && self.fill().unwrap_or(false) {}
         let head = &self.buffer[self.start..self.end.min(self.start + SHOWN)];
         String::from_utf8_lossy(head).into_owned()
     }
 
-    /// Like [`Scanner::take`], but returns text and does not consume it.
+    /// The next `length` bytes as text. They stay unread.
     pub fn head_of(&self, length: usize) -> String {
         let head = &self.buffer[self.start..self.start + length];
         String::from_utf8_lossy(head).into_owned()
     }
 
-    /// Goes to the next element of an array, of which `count` elements have been read. Returns
-    /// false after the last element.
+    /// Goes to the next element of an array. `count` elements have been read. Returns false after
+    /// the last element.
     pub fn next_in_array(&mut self, count: u64) -> Result<bool, ArrayError> {
         match self.peek()? {
             b']' => {
@@ -153,7 +154,8 @@ impl<R: Read> Scanner<R> {
         Ok(true)
     }
 
-    /// Returns an error if anything but white space follows.
+    /// Returns an error unless only white space is left in the input. `count` is the number of
+    /// elements that were read, for the error.
     pub fn expect_end(&mut self, count: u64) -> Result<(), ArrayError> {
         match self.peek() {
             Err(ArrayError::Truncated) => Ok(()),
@@ -188,20 +190,21 @@ impl<R: Read> Scanner<R> {
     }
 
     /// The length of the value that starts at the next byte. `count` is the number of elements
-    /// before it, for the error.
+    /// before the value, for the error.
     pub fn measure(&mut self, count: u64) -> Result<usize, ArrayError> {
         match self.measure_to(None, count)? {
             Measured::Value(length) | Measured::Array(length) => Ok(length),
         }
     }
 
-    /// The length of the value that starts at the next byte. If the value is an object with an
-    /// array under `key` (given with quotes), returns the length up to the start of this array.
+    /// Returns the length of the value that starts at the next byte. If the value is an object with
+    /// an array under `key` (given with quotes), returns the length up to the `[` of this array,
+    /// inclusive. `count` is the number of elements before the value, for the error.
     pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, ArrayError> {
         let mut at = 0;
         let mut depth = 0_usize;
         let mut string = None;
-        // Whether the last token was the key, and whether it was the colon of the key.
+        // `is_key`: the last token was `key`. `is_due`: the last token was the colon after `key`.
         let (mut is_key, mut is_due) = (false, false);
         loop {
             while self.start + at < self.end {
@@ -292,7 +295,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reads in parts, like a network connection.
+    /// A reader that returns the bytes in parts, like a network connection.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {

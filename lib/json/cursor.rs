@@ -1,6 +1,6 @@
 //! Steps through a valid JSON text without decoding it.
 
-/// A position in a text.
+/// A position in a valid JSON text.
 pub(crate) struct TextCursor<'t> {
     text: &'t str,
     at: usize,
@@ -20,8 +20,8 @@ impl<'t> TextCursor<'t> {
         &self.text[start..self.at]
     }
 
-    /// The next byte that is not white space, a comma or a colon. In a valid text, commas and
-    /// colons are not needed to find the values.
+    /// The next byte that is not white space, a comma or a colon. The caller can find the values of
+    /// a valid text without commas and colons.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         let rest = &self.text.as_bytes()[self.at..];
         let blanks = rest
@@ -31,7 +31,7 @@ impl<'t> TextCursor<'t> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Skips a bracket.
+    /// Skips one byte: a bracket.
     pub(crate) fn step(&mut self) {
         self.at = (self.at + 1).min(self.text.len());
     }
@@ -54,7 +54,7 @@ impl<'t> TextCursor<'t> {
     /// Skips a number or a word, and returns it.
     pub(crate) fn scalar(&mut self) -> &'t str {
         let start = self.at;
-        // Skip at least one byte, so that a loop ends on any text.
+        // Skip at least one byte, so that a loop of the caller ends even if the text is not valid.
         self.step();
         let rest = &self.text.as_bytes()[self.at..];
         let is_end = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');

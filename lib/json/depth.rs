@@ -2,8 +2,8 @@
 
 use crate::json::bad_line::BadLine;
 
-/// The deepest nesting of a record. Programs that read the output, such as jq 1.6, have a limit
-/// too, or overflow their stack.
+/// The deepest nesting of a record. Programs that read the output, such as jq 1.6, limit the
+/// nesting or overflow their stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Refuses a JSON text that nests deeper than 128 levels.
@@ -11,7 +11,7 @@ pub fn check(json: &str) -> Result<(), BadLine> {
     check_to(json, MAX_DEPTH)
 }
 
-/// Refuses a JSON text that nests deeper than this number of levels.
+/// Refuses a JSON text that nests deeper than `most` levels.
 pub(crate) fn check_to(json: &str, most: usize) -> Result<(), BadLine> {
     // For nearly every line it is enough to count all opening brackets, also those in strings.
     if openers(json.as_bytes()) > most && depth(json) > most {

@@ -1,7 +1,7 @@
 //! Finds field names that no record has. Such a name is nearly always a typo.
 //!
-//! This module looks for a field until a record has the field. Usually the first record has it, and
-//! the later records cost almost nothing.
+//! This module looks for a field only until one record has it. Usually the first record has it, so
+//! later records cost almost nothing.
 
 use super::fields::{Record, Slot};
 
@@ -17,7 +17,7 @@ pub struct FieldWatch {
 }
 
 impl FieldWatch {
-    /// Watches fields, each with the option that named it.
+    /// Watches the first 64 of these fields. The text of a field is the option that named it.
     pub fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
         fields.truncate(MOST);
         FieldWatch {
@@ -49,7 +49,7 @@ impl FieldWatch {
         self.seen
     }
 
-    /// The options whose fields are not in `seen`.
+    /// The options of the fields whose bits in `seen` are 0.
     pub fn missing(&self, seen: u64) -> Vec<&str> {
         let fields = self.fields.iter().enumerate();
         fields

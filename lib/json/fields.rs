@@ -27,8 +27,8 @@ pub struct Fields {
     slots: usize,
 }
 
-/// The positions of the wanted fields in a line. One value is used for all lines, to allocate
-/// memory only once.
+/// The positions of the wanted fields in a line. Use one `Finds` for all lines, so that its memory
+/// is reused.
 #[derive(Debug, Default)]
 pub struct Finds(Vec<Find>);
 
@@ -40,15 +40,15 @@ pub struct Record<'l, 'f> {
     finds: &'f [Find],
 }
 
-/// The value at a path.
+/// The result for the value at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'l> {
-    /// There is no value. This counts as null.
+    /// There is no value at the path. This counts as null.
     Absent,
-    /// The value as it is written.
+    /// The value, as it is written in the line.
     Value(&'l str),
-    /// The path does not fit the value. It wants a field or an element of a scalar, a field of an
-    /// array, or an element of an object.
+    /// The path does not fit the record: a step of the path is a field of an array, an element of
+    /// an object, or a field or element of a scalar.
     Mismatch,
 }
 
@@ -62,7 +62,8 @@ impl Fields {
         self.want_steps(&steps)
     }
 
-    /// Adds a field of the record itself. Its name can contain any characters. Returns its slot.
+    /// Adds a field at the top level of the record. Its name can contain any characters. Returns
+    /// its slot.
     pub fn want_name(&mut self, name: String) -> Slot {
         self.want_steps(&[Step::Name(name)])
     }
@@ -96,8 +97,8 @@ impl Fields {
         self.slots == 0
     }
 
-    /// The record of a line that was validated before. Nothing is searched: all fields of the
-    /// record are absent.
+    /// The record of a line that was validated before. The line is not searched, so all fields of
+    /// the record are absent.
     pub fn unread<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Record<'l, 'f> {
         let finds = finds.reset(self.slots);
         Record {
@@ -106,7 +107,7 @@ impl Fields {
         }
     }
 
-    /// Validates a line and finds the fields in it. The line must be an object.
+    /// Validates a line and finds the wanted fields in it. The line must be a JSON object.
     pub fn read<'l, 'f>(
         &self,
         line: &'l str,
@@ -119,7 +120,7 @@ impl Fields {
         }
     }
 
-    /// Validates a JSON text of any type and finds the fields in it.
+    /// Validates a JSON text of any type and finds the wanted fields in it.
     pub fn read_part<'l, 'f>(
         &self,
         line: &'l str,
@@ -142,7 +143,7 @@ impl Finds {
 }
 
 impl<'l> Record<'l, '_> {
-    /// The value as it is written; `None` if the record lacks the field.
+    /// The value, as it is written in the line; `None` if the record lacks the field.
     pub fn get(&self, slot: Slot) -> Option<&'l str> {
         match self.find(slot) {
             Found::Value(value) => Some(value),
@@ -310,7 +311,7 @@ mod tests {
         assert_eq!(error.to_string(), bad(bad_line));
     }
 
-    /// Parts of JSON, mostly in a valid order.
+    /// Generates lines from parts of JSON, mostly in a valid order.
     fn line() -> impl Strategy<Value = String> {
         let text = r#"([a-z é]{0,40}|\\["\\/bfnrtx]|\\u[0-9a-fg]{4}|[\u{1}\t\u{7f}]){0,3}"#;
         let value = prop_oneof![

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use super::lines::BOM;
 
-/// The place of the next byte of the input.
+/// The place of the next byte in the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum JsonPlace {
     /// At the start of a line, perhaps after blanks or a byte order mark.
@@ -20,9 +20,9 @@ enum JsonPlace {
     Line,
     /// In a value of several lines, at this depth.
     Value(usize),
-    /// In a string of such a value.
+    /// In a string in a value of several lines, at this depth.
     Text(usize),
-    /// After a backslash in such a string.
+    /// After a backslash in a string in a value of several lines, at this depth.
     Escape(usize),
 }
 
@@ -31,8 +31,8 @@ enum JsonPlace {
 pub(crate) struct Joiner(JsonPlace);
 
 impl Joiner {
-    /// Replaces the line breaks inside of values by spaces. `bytes` follow the bytes of the last
-    /// call.
+    /// Replaces the line breaks inside values by spaces. `bytes` are the next bytes of the input,
+    /// after those of the previous call.
     pub(crate) fn join(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
@@ -70,14 +70,15 @@ impl Joiner {
             (JsonPlace::Value(depth), _) => JsonPlace::Value(depth),
             (JsonPlace::Text(depth), b'"') => JsonPlace::Value(depth),
             (JsonPlace::Text(depth), b'\\') => JsonPlace::Escape(depth),
-            // A JSON string has no line break: the value is cut off, and the next line may be good.
+            // A JSON string cannot contain a line break. So the value is cut off, and the next line
+            // may be good.
             (JsonPlace::Text(_) | JsonPlace::Escape(_), b'\n') => JsonPlace::Start,
             (JsonPlace::Text(depth) | JsonPlace::Escape(depth), _) => JsonPlace::Text(depth),
         }
     }
 }
 
-/// An input in which each value is on one line.
+/// A reader of the bytes of `input`, with each value on one line.
 #[derive(Debug)]
 pub(crate) struct Joined<R> {
     input: R,
@@ -85,7 +86,7 @@ pub(crate) struct Joined<R> {
 }
 
 impl<R> Joined<R> {
-    /// Joins the lines of the values in `input`.
+    /// Reads `input`, and joins the lines of each value.
     pub(crate) fn new(input: R) -> Joined<R> {
         let joiner = Joiner::default();
         Joined { input, joiner }

@@ -36,13 +36,13 @@ pub(crate) fn line_length(bytes: &[u8]) -> usize {
     memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
 }
 
-/// A line without `\n` or `\r\n`.
+/// The line without its `\n` or `\r\n`.
 pub(crate) fn without_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// A line without a byte order mark at its start.
+/// The line without the byte order mark at its start, if there is one.
 pub(crate) fn without_bom(line: &[u8]) -> &[u8] {
     line.strip_prefix(BOM).unwrap_or(line)
 }
@@ -59,8 +59,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The error in a record of one line, as text. It removes the library's "at line 1", which would be
-/// misleading.
+/// Turns the error in a record of one line into text. Leaves out `at line 1` of serde_json, which
+/// would be misleading.
 pub fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -75,7 +75,7 @@ pub fn explain(error: &serde_json::Error) -> String {
     }
 }
 
-/// The library's message about a wrong type, without the value, because it may be private.
+/// serde_json's message about a wrong type, without the value, because the value may be private.
 fn without_value(cause: &str) -> Option<String> {
     let differs = |what| cause.strip_prefix(what);
     let rest = differs("invalid type: ").or_else(|| differs("invalid value: "))?;
@@ -96,10 +96,10 @@ fn without_value(cause: &str) -> Option<String> {
 pub struct Lines<R> {
     input: R,
     buffer: Vec<u8>,
-    /// `buffer[start..end]` has not been returned yet.
+    /// `buffer[start..end]` has not been returned to the caller yet.
     start: usize,
     end: usize,
-    /// `buffer[start..]` has no newline up to here.
+    /// `buffer[start..searched]` has no newline.
     searched: usize,
     at_eof: bool,
     number: u64,
@@ -113,8 +113,8 @@ impl<R: Read> Lines<R> {
         Lines::with_limits(input, BLOCK, MAX_LINE)
     }
 
-    /// Reads `block` bytes at a time. A line of more than `max_line` bytes, without its newline, is
-    /// an error before it is read to its end.
+    /// Reads `block` bytes at a time. For a line of more than `max_line` bytes, without its
+    /// newline, returns an error before the line is read to its end.
     pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,
@@ -135,7 +135,7 @@ impl<R: Read> Lines<R> {
         self.find_end().is_some()
     }
 
-    /// The next line, also a last line without a newline; `None` at the end.
+    /// The next line, even if it is a last line without a newline; `None` at the end.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         let length = loop {
             if let Some(length) = self.find_end() {
@@ -209,8 +209,8 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// Appends a text as a JSON string. Parts without characters to escape are copied in one step.
-/// Most texts of a contact centre have only such parts.
+/// Appends a text as a JSON string. Blocks without characters to escape are copied in one step;
+/// most texts of a contact centre have only such blocks.
 pub fn push_string(line: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     line.push(b'"');

@@ -1,5 +1,5 @@
-//! A JSON object to which a program adds fields. Other values keep their text, so that a 20-digit
-//! id or `1.10` does not change.
+//! A JSON object to which a program adds fields. The other values keep their text, so that an id of
+//! 20 digits or a number such as `1.10` does not change.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ impl Object {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Sets all fields of `other` in this object.
+    /// Sets all fields of `other` in this object, as [`Object::set`] does.
     pub fn extend(&mut self, other: Object) {
         for (name, value) in other.fields {
             self.set_raw(name, value);
@@ -49,7 +49,7 @@ impl Object {
         }
     }
 
-    /// Sets a field: replaces the value of an existing one, or appends a new one.
+    /// Sets a field: replaces the value of an existing field, or appends a new field.
     pub fn set<T: Serialize + ?Sized>(
         &mut self,
         name: &str,

@@ -42,7 +42,8 @@ fn spaced(text: &str) -> &str {
     text.trim_start_matches(SPACES)
 }
 
-/// Parses a name directly after the dot, or a name in quotes such as `"odd name"`.
+/// Parses a name directly after a dot, or a name in quotes such as `"odd name"`. Also returns the
+/// text after it.
 fn name(text: &str) -> Result<(Step, &str), String> {
     if spaced(text).starts_with('"') {
         let (name, rest) = quoted(spaced(text))?;
@@ -56,7 +57,8 @@ fn name(text: &str) -> Result<(Step, &str), String> {
     }
 }
 
-/// Parses what follows an opening bracket: `0]` or `"odd name"]`.
+/// Parses the text after an opening bracket: `0]` or `"odd name"]`. Also returns the text after the
+/// closing bracket.
 fn bracket(text: &str) -> Result<(Step, &str), String> {
     let (step, rest) = match text.starts_with('"') {
         true => {
@@ -78,7 +80,7 @@ fn bracket(text: &str) -> Result<(Step, &str), String> {
     }
 }
 
-/// Parses a JSON string. Returns it decoded, and the text after it.
+/// Parses a JSON string. Returns the decoded string, and the text after it.
 fn quoted(text: &str) -> Result<(String, &str), String> {
     let mut strings = serde_json::Deserializer::from_str(text).into_iter::<String>();
     match strings.next() {

@@ -1,4 +1,4 @@
-//! Fields that a user selects: their names and their output. Values keep their bytes.
+//! Fields that a user selects: their names and their output. Values are output byte for byte.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Halves of surrogate pairs: they are valid JSON, but not valid text.
+//! Halves of surrogate pairs in JSON strings. They are valid JSON, but not valid Unicode text.
 
 use std::borrow::Cow;
 

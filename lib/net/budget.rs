@@ -1,4 +1,5 @@
-//! Limits how fast requests are sent to a service: by our limits, and by the service's own headers.
+//! Limits how fast requests are sent to a service: by the program's rates, and by the limits in the
+//! service's replies.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,12 +15,13 @@ use crate::os::signals::Stop;
 use crate::os::waiting;
 use crate::time::show_duration;
 
-/// A wait longer than this is announced in the log.
+/// A wait that is longer than this is announced in the log.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A [`Rate`] as a sliding window: a burst up to the limit, then each request as soon as the oldest
-/// request is older than the period. With a fixed sleep between requests there would be no burst; a
-/// token bucket that refills evenly would allow twice the limit in a period.
+/// A [`Rate`] as a sliding window. Requests up to the limit are sent at once. Each further request
+/// is sent as soon as the oldest request in the window is older than the period. Fixed pauses
+/// between requests would allow no burst. A token bucket that refills evenly would allow twice the
+/// limit in one period.
 #[derive(Clone, Debug)]
 struct SlidingWindow {
     rate: Rate,
@@ -57,16 +59,17 @@ impl SlidingWindow {
     }
 }
 
-/// Says when a request to one service is allowed: each of our windows must have room, and the
-/// service must not have asked for a pause. All threads share this budget, and perhaps other
-/// processes, too.
+/// Says when a request to one service is allowed: each window of its lane must have room, and the
+/// service must allow the request. All threads share this budget; with a [`RateShare`], other
+/// processes share it, too.
 ///
-/// A lane has its own rate: there is one lane for all requests, or one for each OCP group.
+/// A lane is a set of requests that has its own rate: all requests, or the requests for one OCP
+/// group.
 #[derive(Debug)]
 pub struct Budget {
     used: Mutex<Used>,
     share: Option<RateShare>,
-    /// If the service asks for a wait longer than this, the run ends.
+    /// The longest wait that the service may ask for. If it asks for a longer wait, the run ends.
     patience: Duration,
     /// How long a 429 without `Retry-After` stops requests.
     pause: Duration,
@@ -75,10 +78,10 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct Used {
-    /// The windows of a lane that was not used yet.
+    /// The windows that a new lane starts with.
     windows: Vec<SlidingWindow>,
     lanes: BTreeMap<String, Lane>,
-    /// The number of requests that the service still allows, and when it starts to count again.
+    /// The number of requests that the service allows until this instant.
     left: Option<(usize, Instant)>,
     closed_until: Option<Instant>,
 }
@@ -116,8 +119,8 @@ impl Budget {
 
     /// Waits until a request of `lane` that counts as `units` is allowed. A request of 0 units
     /// waits only if the service asked for a pause. Status 75 if the service asks for a longer wait
-    /// than `--patience`. If other processes share the rate, this request keeps its place until it
-    /// is counted or given back.
+    /// than `--patience`. If other processes share the rate, the request has a place in the shared
+    /// record from now on, until it is counted or given back.
     pub fn wait(&self, units: usize, lane: &str, stop: &Stop) -> anyhow::Result<()> {
         let mut is_announced = false;
         loop {
@@ -157,7 +160,7 @@ impl Budget {
         }
     }
 
-    /// How long to wait because of our limits, and how long because of the service's limits.
+    /// The wait because of the rates, and the wait because the service asked for it.
     fn waits(&self, units: usize, lane: &str) -> (Duration, Duration) {
         let now = self.clock.instant();
         let mut used = self.used();
@@ -180,8 +183,7 @@ impl Budget {
         (ours.max().unwrap_or_default(), theirs)
     }
 
-    /// The lane of that name if each lane has its own rate; otherwise the one lane for all
-    /// requests.
+    /// The lane `name` if each lane has its own rate; otherwise the one lane of all requests.
     fn lane<'u>(&self, used: &'u mut Used, name: &str) -> &'u mut Lane {
         let by_lane = self.share.as_ref().is_some_and(|share| share.by_lane);
         let name = if by_lane { name } else { "" };
@@ -226,8 +228,8 @@ impl Budget {
         }
     }
 
-    /// Gives back an allowed request that does not count, because it did not reach the service
-    /// or was refused with 429.
+    /// Gives back the `units` of an allowed request, because it did not reach the service or was
+    /// refused with 429.
     pub(crate) fn give_back(&self, units: usize, lane: &str) {
         if let Some(shared) = self.shared_of(units, lane) {
             shared.leave();
@@ -235,7 +237,8 @@ impl Budget {
     }
 
     /// Counts a request that an earlier run was about to send `age` ago. The service may have
-    /// received it a little later. Its group is not known, so it counts for all groups.
+    /// received it a little later. The group of the request is not known, so it counts for all
+    /// groups.
     pub fn count_earlier(&self, age: Duration) {
         let mut used = self.used();
         let Used { windows, lanes, .. } = &mut *used;
@@ -250,7 +253,7 @@ impl Budget {
         }
     }
 
-    /// Reads `RateLimit-Remaining` and `RateLimit-Reset` of a reply.
+    /// Stores the limit that a reply announces in `RateLimit-Remaining` and `RateLimit-Reset`.
     pub(crate) fn learn(&self, reply: &Reply) {
         let number = |name| {
             let value = reply.header(name)?;
@@ -264,9 +267,9 @@ impl Budget {
         }
     }
 
-    /// Allows no request for `asked` after `at`, because the service asked for this pause. Without
-    /// `asked` (a 429 without a time), the pause is the period of the rate divided by its limit.
-    /// Other processes get the pause only if `units` is not 0.
+    /// Stops all requests for the time `asked`, counted from `at`, because the service asked for
+    /// this pause. Without `asked` (a 429 without a time), the pause is the period of the rate
+    /// divided by its limit. Other processes stop, too, unless the call has 0 `units`.
     pub fn close(&self, units: usize, lane: &str, at: Instant, asked: Option<Duration>) {
         if let Some(until) = at.checked_add(asked.unwrap_or(self.pause)) {
             let mut used = self.used();
@@ -301,7 +304,7 @@ mod tests {
         (Budget::new(&rates, patience, clock.clone()), clock)
     }
 
-    /// Counts a request, and returns how many seconds it had to wait before.
+    /// Waits for a request, counts it, and returns how many seconds it had to wait.
     fn takes((budget, clock): &(Budget, Clock), units: usize) -> u64 {
         let before = clock.instant();
         budget.wait(units, "", &Stop::default()).unwrap();

@@ -146,7 +146,7 @@ impl Client {
         &self.retry
     }
 
-    /// The requests that are still allowed.
+    /// The rate budget of this client.
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
@@ -157,7 +157,7 @@ impl Client {
     }
 
     /// Waits until a request of `lane` that counts as `units` is allowed. For a caller that must do
-    /// something directly before the request.
+    /// something directly before it sends the request.
     pub fn wait(&self, units: usize, lane: &str) -> anyhow::Result<()> {
         self.budget.wait(units, lane, self.retry.stop())
     }
@@ -182,15 +182,15 @@ impl Client {
         }
     }
 
-    /// Sends a request once, when the budget allows it, and a second time if the token was
-    /// renewed.
+    /// Sends a request once, when the budget allows it. If the service refuses a token that can be
+    /// renewed, sends the request a second time with a new token.
     pub fn once(&self, call: &ApiCall<'_>) -> anyhow::Result<Sent> {
         let mut rejected: Option<Secret> = None;
         loop {
             self.retry.stop().check()?;
             self.wait(call.units, call.lane)?;
             let credential = self.access.credential(rejected.as_ref(), &self.retry)?;
-            // The login may have taken a while.
+            // Wait again, because the login may have taken a while.
             self.wait(call.units, call.lane)?;
             self.requests.fetch_add(1, Ordering::Relaxed);
             let sent = self.send(call, credential.as_ref());
@@ -238,14 +238,15 @@ impl Client {
         }
     }
 
-    /// Turns a request without a reply into a temporary failure, or into an error if the failure is
-    /// final.
+    /// Turns the error of a request without a reply into a temporary failure. Returns an error if
+    /// the failure is final.
     fn failed(&self, call: &ApiCall<'_>, e: NetError) -> anyhow::Result<Failed> {
-        // A connection that a signal has shut is not a failure of the network.
+        // A signal closes the connections. Report the signal then, not a failure of the network.
         self.retry.stop().check()?;
         match e.unsent {
             true => self.budget.give_back(call.units, call.lane),
-            // The service may have received the request, at the latest now.
+            // The service may have received the request at any time until now, so it is counted
+            // now.
             false => (self.budget).count(call.units, call.lane, self.retry.instant()),
         }
         let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);
@@ -259,8 +260,8 @@ impl Client {
         e.into_failed().map_err(|e| e.context(call.what.clone()))
     }
 
-    /// Returns the temporary failure that a reply's status means; `None` for other statuses. If the
-    /// reply asks for a pause, no thread sends a request until the pause ends.
+    /// Returns the temporary failure for a reply with a temporary status; `None` for other
+    /// statuses. If the reply asks for a pause, no thread sends a request until the pause ends.
     fn passing(&self, call: &ApiCall<'_>, reply: &Reply) -> Option<Failed> {
         if !is_passing(reply.status) {
             return None;
@@ -290,8 +291,8 @@ impl Client {
 }
 
 impl NetError {
-    /// Returns a temporary failure. An error with status 69 if the failure is final, with status 2
-    /// if this machine has no CA certificates.
+    /// Returns the temporary failure. If the failure is final, returns an error: status 2 if this
+    /// machine has no CA certificates, otherwise 69.
     pub fn into_failed(self) -> anyhow::Result<Failed> {
         if self.no_authorities {
             return Err(error::usage(self.to_string()));

@@ -119,7 +119,7 @@ impl Connection {
         self.client_within(budget, access)
     }
 
-    /// A client for a last request after a stop was requested. It tries once.
+    /// A client for a last request after a stop was requested. It tries the request once.
     pub(crate) fn last_client(&self, access: Box<dyn Access>) -> Client {
         let retry = self.retry.once();
         let budget = Budget::new(&[], Duration::ZERO, retry.clock().clone());

@@ -12,9 +12,9 @@ use crate::net::url::{Url, show};
 pub struct NetError {
     /// The request did not reach the service, so every kind of request can be repeated.
     pub unsent: bool,
-    /// Trying again may help.
+    /// Whether another try may help.
     pub passing: bool,
-    /// Nothing arrived for too long; a smaller request may help.
+    /// A timeout ended the request. If it reached the service, a smaller request may help.
     pub timed_out: bool,
     /// The name of the host does not exist.
     pub no_such_host: bool,
@@ -119,13 +119,14 @@ fn bad_certificate(e: &E) -> Option<String> {
     }
 }
 
-/// Whether the platform has no CA certificates. Its verifier reports this only as text.
+/// Whether the platform has no CA certificates. The verifier of the platform reports this only as
+/// text.
 fn is_without_authorities(e: &E) -> bool {
     matches!(e, E::Rustls(rustls::Error::General(text)) if text.starts_with("No CA certificates"))
 }
 
-/// Whether the resolver says that the name does not exist; false if it only cannot answer now. The
-/// standard library gives only the text of the resolver.
+/// Whether the resolver says that the name does not exist; false if the resolver has no answer at
+/// the moment. The standard library gives only the text of the resolver.
 fn is_no_such_host(e: &E) -> bool {
     match e {
         E::HostNotFound => true,
@@ -137,7 +138,7 @@ fn is_no_such_host(e: &E) -> bool {
     }
 }
 
-/// Whether the failure of a proxy's CONNECT is temporary.
+/// Whether a proxy refused CONNECT with a temporary HTTP status.
 fn proxy_may_recover(text: &str) -> bool {
     ["429", "500", "502", "503", "504"]
         .iter()

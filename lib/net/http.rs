@@ -1,4 +1,4 @@
-//! HTTP: timeouts that always end, redirects that never carry a credential to another
+//! HTTP: a timeout for each step of a request, redirects that never carry a credential to another
 //! origin, proxies, and errors that say whether to try again.
 
 use std::fmt;
@@ -25,15 +25,15 @@ use crate::os::redaction;
 use crate::os::signals::Stop;
 use crate::time::parse_positive_duration;
 
-/// The longest reply that is read as text, in bytes. As JSON values, a reply takes up to 16
-/// times as much memory.
+/// The longest reply that is read as text, in bytes. Parsed into JSON values, a reply takes up to
+/// 16 times as much memory.
 const MAX_TEXT: u64 = 2 * 1024 * 1024;
 /// The largest part of an error body that is read, in bytes.
 const MAX_ERROR: u64 = 64 * 1024;
-/// The longest part of a service's text in a message, in characters.
+/// A message shows at most this number of characters of a service's text.
 const MAX_SAID: usize = 300;
 const MAX_REDIRECTS: usize = 5;
-/// Bodies are copied in pieces of this size; larger ones are not faster.
+/// Bodies are copied in blocks of this many bytes. Larger blocks are not faster.
 const COPY: usize = 256 * 1024;
 
 /// The flags of a program that speaks HTTP.
@@ -64,7 +64,7 @@ pub struct Http {
 /// One HTTP client for each way to the network.
 #[derive(Debug)]
 struct Agents {
-    /// Without a proxy. Requests to this machine also use it, because a proxy must not see them.
+    /// The client without a proxy. Only requests to this machine use it: no proxy must see them.
     direct: ureq::Agent,
     https: ureq::Agent,
     http: ureq::Agent,
@@ -75,9 +75,9 @@ struct Agents {
 pub enum Method {
     /// Reads something.
     Get,
-    /// Reads only the headers of a GET.
+    /// Reads only the headers that a GET would return.
     Head,
-    /// Creates something, or reads with a request that has a body.
+    /// Creates something, or sends a query in the body.
     Post,
     /// Replaces something.
     Put,
@@ -157,13 +157,13 @@ impl fmt::Debug for RequestBody<'_> {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The unchanged header `Retry-After`.
+    /// The text of the header `Retry-After`.
     pub retry_after: Option<String>,
-    /// The unchanged header `Date`.
+    /// The text of the header `Date`.
     pub date: Option<String>,
-    /// The unchanged header `Content-Type`.
+    /// The text of the header `Content-Type`.
     pub content_type: Option<String>,
-    /// When the first byte of the reply arrived.
+    /// When all headers of the reply had arrived.
     pub began: Instant,
     headers: ureq::http::HeaderMap,
     body: ureq::Body,
@@ -237,9 +237,8 @@ impl Http {
         }
     }
 
-    /// Sends a request and returns the reply, whatever its status. Follows redirects of
-    /// a GET; another origin does not get the credentials. Returns redirects of other
-    /// methods as they are.
+    /// Sends a request and returns the reply, whatever its status. Follows redirects of a GET;
+    /// another origin does not get the credentials. For other methods, returns the redirect itself.
     pub fn send(&self, request: &Request<'_>) -> Result<Reply, NetError> {
         let mut url = request.url.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -297,7 +296,8 @@ impl Http {
         let mut builder = ureq::http::Request::builder()
             .uri(url.as_str())
             .header("accept", request.accept)
-            // The declared length of a compressed body would not be the length of the data.
+            // Ask for an uncompressed body: the declared length of a compressed body is not the
+            // length of its data.
             .header("accept-encoding", "identity");
         for (name, value) in request.headers {
             builder = builder.header(name, value);
@@ -354,7 +354,7 @@ impl Reply {
             || self.header("transfer-encoding").is_some_and(is_chunked)
     }
 
-    /// Whether the media type is HTML, as in the page of a proxy or a maintenance window.
+    /// Whether the media type is HTML, as for an error page of a proxy or a maintenance page.
     pub fn is_html(&self) -> bool {
         let kind = self
             .content_type
@@ -389,10 +389,10 @@ impl Reply {
     }
 
     /// The message in an error body, as one line without secrets: the text that `words` finds in
-    /// the body, otherwise the whole body.
+    /// the body. If `words` finds none: `an HTML page` for HTML, otherwise the start of the body.
     pub fn said(&mut self, words: impl Fn(&str) -> Option<String>) -> String {
         let mut bytes = Vec::new();
-        // An error does not matter: the part before it is enough for a message.
+        // An error does not matter: the bytes before it are enough for a message.
         let _ = self.reader().take(MAX_ERROR).read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes);
         if let Some(words) = words(&text) {
@@ -404,8 +404,9 @@ impl Reply {
         }
     }
 
-    /// Copies the body to `sink`. The outer error is an error of `sink`; the inner error is one of
-    /// the network, or a body that is longer than `most` bytes.
+    /// Copies the body to `sink`, and returns its length in bytes. The outer error is an error of
+    /// `sink`. The inner error is an error of the network, or says that the body is longer than
+    /// `most` bytes.
     pub fn copy_to(
         &mut self,
         sink: &mut impl Write,
@@ -433,7 +434,7 @@ impl Reply {
     }
 }
 
-/// Turns a text of a service into one line for a log: without secrets, at most 300 characters.
+/// Turns a service's text into one line for a log: without secrets, at most 300 characters.
 pub fn shown(text: &str) -> String {
     let text = redaction::clean(text);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -464,7 +465,7 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
 /// The header that carries the id and the secret of an OAuth2 client (RFC 6749 §2.3.1).
 pub fn client_basic(client_id: &str, secret: &Secret) -> (String, Secret) {
     let pair = format!("{}:{}", form_text(client_id), form_text(secret.expose()));
-    // Without the word `Basic`, the pair is a secret, too.
+    // Messages must not contain the encoded pair either, with or without the word `Basic`.
     let pair = Secret::new(BASE64_STANDARD.encode(pair));
     let value = Secret::new(format!("Basic {}", pair.expose()));
     ("Authorization".to_owned(), value)

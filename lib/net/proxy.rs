@@ -39,7 +39,8 @@ pub(super) fn from_env(
     };
     let user = decoded(url.username());
     let password = decoded(url.password().unwrap_or_default());
-    // The proxy receives the login in this form, so messages must not contain it either.
+    // The proxy receives user and password in this form, so messages must not contain this form
+    // either.
     let login = BASE64_STANDARD.encode(format!("{user}:{password}"));
     if let Some(encoded) = url.password() {
         for form in [encoded, &password, &login] {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::time::{parse_duration, show_duration};
 
-/// At most N requests in any period of a length, for example `5/60s`.
+/// At most N requests in any period of the given length. `5/60s` means at most five requests in any
+/// 60 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// The number of requests.
+    /// The largest number of requests in one period.
     pub limit: usize,
-    /// The length of the sliding window.
+    /// The length of the period.
     pub per: Duration,
 }
 

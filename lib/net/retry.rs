@@ -1,9 +1,9 @@
 //! Decides when to try again: the schedule, the flags for it, and one series of tries.
 //!
 //! A request is repeated if it failed for a temporary reason: connection refused or cut, timeout,
-//! 408, 429, 500, 502, 503, 504. It waits for a random part of a delay that doubles each time, so
-//! that many clients of one service do not try at the same moment. `Retry-After` is the shortest
-//! wait, because the service refuses an earlier try.
+//! 408, 429, 500, 502, 503, 504. Each repetition waits for a random part of a delay, and the delay
+//! doubles each time, so that many clients of one service do not try at the same moment. The wait
+//! is never shorter than `Retry-After`, because the service refuses an earlier try.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -51,8 +51,8 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// The wait after `tried` failures, or `None` to give up. `jitter` is a
-    /// random number in `[0, 1)`.
+    /// The wait after `tried` failures, or `None` to give up. `asked` is the wait that the service
+    /// asked for. `jitter` is a random number in `[0, 1)`.
     pub(crate) fn wait(self, tried: u32, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
         if tried >= self.tries || asked.is_some_and(|asked| asked > self.patience) {
             return None;
@@ -85,12 +85,13 @@ pub(crate) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration>
 pub struct Jitter(u64);
 
 impl Jitter {
-    /// Two processes should have different seeds, for example from the clock and the process id.
+    /// Starts the sequence of `seed`. Two processes should have different seeds, for example from
+    /// the clock and the process id.
     pub fn seeded(seed: u64) -> Jitter {
         Jitter(seed)
     }
 
-    /// A number in `[0, 1)`.
+    /// The next random number in `[0, 1)`.
     pub fn draw(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
@@ -123,7 +124,8 @@ pub struct Failed {
     pub code: Option<u16>,
     /// Whether the service may have acted on the request.
     pub sent: bool,
-    /// Whether a smaller request may help, because nothing arrived for too long.
+    /// Whether a smaller request may help: the request timed out, or the reply was 502 or 504
+    /// without a wait to keep.
     pub slow: bool,
 }
 
@@ -168,7 +170,8 @@ impl Retry {
         }
     }
 
-    /// The same clock and jitter for a single try. A request to stop does not end it.
+    /// A copy for a single try. It shares the clock and the jitter, but a request to stop does not
+    /// end its waits.
     pub(crate) fn once(&self) -> Retry {
         Retry {
             policy: Policy {
@@ -185,12 +188,12 @@ impl Retry {
         &self.clock
     }
 
-    /// The time of day.
+    /// The time of the wall clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The monotonic clock.
+    /// The time of the monotonic clock.
     pub fn instant(&self) -> Instant {
         self.clock.instant()
     }
@@ -210,7 +213,7 @@ impl Retry {
         self.clock.sleep(&self.stop, length)
     }
 
-    /// A number in `[0, 1)`.
+    /// The next random number in `[0, 1)`.
     pub fn jitter(&self) -> f64 {
         lock(&self.jitter).draw()
     }
@@ -220,7 +223,7 @@ impl Retry {
         self.policy.wait(failed, None, self.jitter())
     }
 
-    /// Starts a series of tries of the request `what`, which is its name in messages.
+    /// Starts a series of tries of one request. `what` is the name of the request in messages.
     pub fn tries(&self, what: &str) -> Tries<'_> {
         Tries {
             retry: self,
@@ -242,7 +245,7 @@ impl Tries<'_> {
     /// Logs the failure and waits for the next try. Returns the failure as an error after the last
     /// try, or if the service asks for a longer wait than `--patience`.
     pub fn again(&mut self, failed: Failed) -> anyhow::Result<()> {
-        // A connection that a signal has shut is not a failure of the network.
+        // A signal closes the connections. Report the signal then, not a failure of the network.
         self.retry.stop.check()?;
         self.failed += 1;
         let policy = self.retry.policy;
@@ -373,7 +376,8 @@ mod tests {
 
     #[test]
     fn jitter_is_splitmix64() {
-        // The first numbers of the reference for this seed. The upper 53 bits are used.
+        // The first outputs of the reference implementation for seed 0. `draw` uses their upper 53
+        // bits.
         let reference = [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4];
         let mut jitter = Jitter::seeded(0);
         for bits in reference {

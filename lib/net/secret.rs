@@ -38,8 +38,8 @@ const LONGEST: u64 = 64 * 1024;
 pub struct Secret(String);
 
 impl Secret {
-    /// Stores the text, without the line end that files and commands add. From now on
-    /// no message and no report shows this text.
+    /// Stores the text, without the line end that files and commands add. From now on no message
+    /// and no report shows this text, unless it is shorter than 4 bytes.
     pub fn new(text: impl Into<String>) -> Secret {
         let mut text = text.into();
         text.truncate(text.trim_end_matches(['\r', '\n']).len());
@@ -121,9 +121,9 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
 
 /// Runs the helper `sh -c command`, with `env` added to its environment, and returns the first line
 /// that it prints. The helper's stderr is passed through, so that it can explain an error; its
-/// stdout is never shown. This waits until the helper ends, but not until its stdout is closed,
-/// because a background process may keep the pipe open. A helper that hangs is killed when a stop
-/// is requested.
+/// stdout is never shown. This function waits until the helper ends. It does not wait until the
+/// pipe is closed, because a background process may keep it open. A helper that hangs is killed
+/// when a stop is requested.
 pub fn from_command(
     command: &str,
     env: &[(&str, String)],
@@ -139,12 +139,13 @@ pub fn from_command(
         .with_context(place)?;
     let (sender, line) = mpsc::channel();
     if let Some(pipe) = child.stdout.take() {
-        // The thread is not joined, because its read may last as long as a background process.
+        // The thread is not joined, because its read may last as long as a background process of
+        // the helper.
         thread::Builder::new()
             .spawn(move || {
                 let mut pipe = BufReader::new(pipe);
                 let mut line = Vec::new();
-                // An error ends the line, too.
+                // After an error, the bytes read so far are the line.
                 let _ = (&mut pipe).take(LONGEST).read_until(b'\n', &mut line);
                 drop(sender.send(line));
                 // Read the rest, so that a helper that prints more does not get a broken pipe.
@@ -156,7 +157,8 @@ pub fn from_command(
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
             Ok(None) => {}
-            // Our parent process ignores SIGCHLD, so the kernel does not keep the status.
+            // This process inherited that SIGCHLD is ignored, so the kernel does not keep the
+            // status.
             Err(e) if e.raw_os_error() == Some(NO_CHILD) => break None,
             Err(e) => return Err(e).with_context(place),
         }
@@ -184,8 +186,8 @@ pub fn from_command(
     Ok(secret)
 }
 
-/// The exit status for a failed helper. A helper of this suite shows by its own status whether a
-/// retry helps.
+/// The exit status for a helper that failed with `code`. A helper of this suite shows by its own
+/// status whether a retry helps.
 fn status_of_helper(code: Option<i32>) -> Status {
     [Status::Usage, Status::Refused, Status::Io, Status::TryLater]
         .into_iter()
@@ -255,7 +257,7 @@ mod tests {
         let env = [("X", "t0ken".to_owned())];
         let secret = from_command("echo $X; echo x", &env, &retry).unwrap();
         assert_eq!(secret.expose(), "t0ken");
-        // A process in the background holds the pipe.
+        // A background process keeps the pipe open.
         let secret = from_command("sleep 9 & echo t0ken", &[], &retry).unwrap();
         assert_eq!(secret.expose(), "t0ken");
     }

@@ -21,23 +21,24 @@ use crate::os::private;
 use crate::os::shared_record::{HeldRecord, SharedContent, SharedRecord};
 use crate::os::signals::Stop;
 
-/// The pause before the next attempt while another process uses the record. It uses the record for
-/// about 1 ms.
+/// The pause between two attempts to lock the record. A process usually keeps it locked for about 1
+/// ms.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The number of attempts. All fail only if a process was stopped (SIGSTOP) while it used the
-/// record.
+/// The number of attempts to lock the record, which take 30 s in all. All of them fail if the
+/// process with the lock is stopped (SIGSTOP).
 const PAUSES: u32 = 15_000;
 
-/// If a request was allowed longer ago than this, but is sent only now, its time in the record
-/// becomes now.
+/// If a request is sent more than this time after its grant, the record gets the time of sending as
+/// the time of the grant.
 const STALE: Duration = Duration::from_millis(500);
 
-/// A waiting process asks again at least this often, to show that it is alive.
+/// A waiting process asks again at least this often, to show that it is still running.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// The runs that share a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RateScope {
+    // Named after the origin of the API's URL. The account counts, too.
     /// One rate for all runs with the same API and account.
     Origin,
     /// One rate for all runs with the same API, account and OCP group.
@@ -51,11 +52,11 @@ pub enum RateScope {
 pub struct RateShare {
     /// Whether each lane (OCP group) has its own rate.
     pub by_lane: bool,
-    /// The directory of caches, if there is one.
+    /// The directory of caches, which contains the record; `None` if there is no such directory.
     pub home: Option<PathBuf>,
     /// Identifies the API and the account.
     pub identity: Vec<String>,
-    /// Distinguishes this process from the others.
+    /// A number that distinguishes this process from other processes.
     pub seed: u64,
 }
 
@@ -74,7 +75,7 @@ pub(super) struct SharedBudget {
 struct OwnPlaces {
     named: u64,
     waiting: Option<String>,
-    /// The places that are granted but not counted yet, with the time of the grant.
+    /// The places that are granted but not counted yet, each with the time of its grant.
     granted: VecDeque<(String, Instant)>,
 }
 
@@ -83,15 +84,15 @@ struct OwnPlaces {
 pub(super) enum Turn {
     /// The request may be sent.
     Granted,
-    /// Our rate allows the request after this time.
+    /// The rate allows the request after this time.
     Wait(Duration),
-    /// The service asked another process to wait this long.
+    /// The rest of a pause that the service asked one of the processes to make.
     Closed(Duration),
 }
 
 impl SharedBudget {
-    /// Opens the budget of `lane`. `None` if there is no cache directory; `None` and a warning if
-    /// its file cannot be used.
+    /// Opens the shared budget of `lane`. `None` if there is no cache directory. If the file in
+    /// this directory cannot be used, logs a warning and returns `None`.
     pub(super) fn open(
         share: &RateShare,
         lane: &str,
@@ -114,8 +115,8 @@ impl SharedBudget {
         }
     }
 
-    /// Asks, perhaps again, whether a request of this many `units` may be sent. A place that was
-    /// granted before and is not counted yet is used first.
+    /// Asks, perhaps again, whether a request that counts as `units` may be sent. Places that were
+    /// granted before and are not counted yet are used first.
     pub(super) fn ask(&self, units: usize) -> anyhow::Result<Turn> {
         let mut own = lock(&self.own);
         self.renew(&mut own)?;
@@ -152,7 +153,7 @@ impl SharedBudget {
         }
     }
 
-    /// If places were granted longer than `STALE` ago, sets the time of their grant to now.
+    /// If places were granted longer than `STALE` ago, sets the times of the grants to now.
     fn renew(&self, own: &mut OwnPlaces) -> anyhow::Result<()> {
         let now = self.clock.instant();
         let is_stale = |(_, at): &(String, Instant)| now.saturating_duration_since(*at) > STALE;
@@ -175,8 +176,8 @@ impl SharedBudget {
         self.try_change(|turns, now| turns.count(&id, now.minus(ago)));
     }
 
-    /// Gives back the granted and requested places: the request did not reach the service, or was
-    /// refused with 429.
+    /// Removes all granted and waiting places of this process from the record: the request was not
+    /// sent, did not reach the service, or was refused with 429.
     pub(super) fn leave(&self) {
         let mut own = lock(&self.own);
         let OwnPlaces {
@@ -194,8 +195,8 @@ impl SharedBudget {
         self.try_change(|turns, now| turns.close(length, now));
     }
 
-    /// Like [`SharedBudget::change`], but only logs an error. If the record cannot be written, the
-    /// place stays in it and counts as used.
+    /// Like [`SharedBudget::change`], but logs an error and does not return it. If a granted place
+    /// cannot be removed, it stays in the record and counts as used.
     fn try_change(&self, change: impl FnOnce(&mut Turns, &MachineTime)) {
         if let Err(e) = self.change(change) {
             log::warn!("counting requests for --rate: {e:#}");
@@ -228,7 +229,8 @@ impl SharedBudget {
             if let Some(held) = self.record.hold()? {
                 return Ok(held);
             }
-            // A signal does not end this wait, because it takes only about a millisecond.
+            // No signal ends this wait, because a process usually keeps the lock for about a
+            // millisecond.
             self.clock.sleep(&Stop::default(), PAUSE)?;
         }
         let place = self.record.path().display();
@@ -247,7 +249,8 @@ impl Drop for SharedBudget {
 fn open_record(home: &Path, share: &RateShare, lane: &str) -> Result<SharedRecord, String> {
     let directory = private::cache_directory(home)?;
     let lane = [lane.to_owned()];
-    // Each part gets its length. Otherwise `u` + `acme` and `ua` + `cme` would be the same text.
+    // Each part is written after its length. Otherwise `u` + `acme` and `ua` + `cme` would be the
+    // same text.
     let parts = share.identity.iter().chain(&lane);
     let parts: String = parts.map(|part| format!("{}:{part}", part.len())).collect();
     let name = digest::sha256(parts.as_bytes());
@@ -294,7 +297,7 @@ mod tests {
         assert_eq!(two.ask(1).unwrap(), Turn::Wait(Duration::from_millis(500)));
         clock.advance(Duration::from_millis(500));
         assert_eq!(two.ask(1).unwrap(), Turn::Granted);
-        // The request was not sent.
+        // As if the granted request was not sent.
         two.leave();
         assert_eq!(one.ask(1).unwrap(), Turn::Granted);
         drop(one);

@@ -1,14 +1,15 @@
 //! Decides which of several processes that share one rate may send the next request.
 //!
 //! The record is a list of places, in the order in which the processes asked for them. A place is
-//! the entry of one request. It is first waiting, then granted (the request may be on its way),
-//! then used (the reply began). A place is *young* if it is younger than the rate's period; a
+//! the entry of one request. A place is first waiting, then granted (the request may be on its
+//! way), then used (the reply began). A place is *young* if it is younger than the rate's period; a
 //! waiting place is always young. A request may be sent when the number of young places before its
 //! own is less than the rate's limit. So no request waits forever, and no period has more requests
 //! than the limit.
 //!
-//! A process may be killed at any time. Its waiting place is dropped if the process did not ask
-//! again for [`LEASE`]. Its granted place counts as used at the latest [`grace`] after the grant.
+//! A process may be killed at any time. Its waiting place is dropped if the process does not ask
+//! again within [`LEASE`]. Its granted place counts as used at the latest [`grace`] after the
+//! grant.
 
 use std::time::Duration;
 
@@ -17,17 +18,17 @@ use serde::{Deserialize, Serialize};
 use crate::net::rate::Rate;
 use crate::os::clock::MachineTime;
 
-/// A waiting process that did not ask again for this time counts as dead. If it is alive, it goes
-/// to the end of the list.
+/// A waiting process that does not ask again within this time counts as dead. If it asks later, it
+/// gets a new place at the end of the list.
 const LEASE: Duration = Duration::from_secs(6);
 
 /// After this time, a granted request has reached the service or will never reach it.
 const LONGEST_WAY: Duration = Duration::from_secs(30);
 
-/// The shared record of the processes.
+/// The record that the processes share: the list of places, and the pause.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Turns {
-    /// The longest period of any rate so far, in milliseconds.
+    /// The longest period of all rates that processes have used, in milliseconds.
     period: u64,
     closed: Option<Closed>,
     places: Vec<Place>,
@@ -56,7 +57,8 @@ enum PlaceStep {
 }
 
 impl Turns {
-    /// A new record after the old one was lost. It assumes that all of the rate was used just now.
+    /// A new record in place of a lost one. It assumes that all requests of the rate were sent just
+    /// now.
     pub(super) fn spent(rate: Rate, now: &MachineTime) -> Turns {
         let place = |number| Place {
             id: format!("lost-{number}"),
@@ -69,8 +71,8 @@ impl Turns {
         }
     }
 
-    /// Asks, perhaps again, whether the request `id` may be sent. Returns zero if it may; its place
-    /// is granted then. Otherwise returns the expected wait.
+    /// Asks, perhaps again, whether the request `id` may be sent. If it may, grants its place and
+    /// returns zero. Otherwise returns the expected wait.
     pub(super) fn ask(&mut self, id: &str, rate: Rate, now: &MachineTime) -> Duration {
         if let Some(own) = self.place(id) {
             own.at = now.clone();
@@ -92,7 +94,8 @@ impl Turns {
         wait
     }
 
-    /// Notes that the granted request `id` is sent only now. Returns false if its place is gone.
+    /// Sets the time of the granted request `id` to now, because it is sent only now. Returns false
+    /// if its place is gone.
     pub(super) fn renew(&mut self, id: &str, now: &MachineTime) -> bool {
         let own = self.place(id);
         own.map(|own| own.at = now.clone()).is_some()
@@ -116,7 +119,7 @@ impl Turns {
         self.places.retain(|place| place.id != id);
     }
 
-    /// Stops all requests for `length`, unless a longer pause is in progress.
+    /// Stops all requests for `length`, unless a pause is in progress that ends later.
     pub(super) fn close(&mut self, length: Duration, now: &MachineTime) {
         if length > self.closed_for(now) {
             self.closed = Some(Closed {
@@ -139,8 +142,8 @@ impl Turns {
         self.places.iter_mut().find(|place| place.id == id)
     }
 
-    /// Drops old places and places of dead processes. A time in the future becomes now: the wall
-    /// clock was wrong before the machine started again.
+    /// Drops old places and places of dead processes. Replaces times in the future by `now`: such a
+    /// time is from a wrong wall clock in an earlier boot of the machine.
     fn tidy(&mut self, rate: Rate, now: &MachineTime) {
         self.period = self.period.max(millis(rate.per));
         let keep = Duration::from_millis(self.period);
@@ -163,12 +166,13 @@ impl Turns {
     }
 }
 
-/// The longest time from the grant of a request to its arrival at the service.
+/// The longest time from the grant of a request to its arrival at the service. `per` is the period
+/// of the rate.
 fn grace(per: Duration) -> Duration {
     LONGEST_WAY.min(per / 2)
 }
 
-/// The time until the number of young places in `places` is less than the rate's limit.
+/// The time until `places` contains fewer young places than the rate's limit.
 fn wait_behind(places: &[Place], rate: Rate, now: &MachineTime) -> Duration {
     let mut young_for: Vec<Duration> = Vec::with_capacity(places.len());
     for place in places {
@@ -227,7 +231,7 @@ mod tests {
         for _ in 0..8 {
             clock.advance(seconds(1));
             let now = clock.machine_time();
-            // `e` asks first, but is not the first in the list.
+            // `e` asks before `d` and `c`, but its place is behind theirs.
             assert!(turns.ask("e", rate, &now) > Duration::ZERO);
             turns.ask("d", rate, &now);
             turns.ask("c", rate, &now);
@@ -309,8 +313,8 @@ mod tests {
     }
 
     proptest! {
-        /// Processes ask, send, are slow and are killed, in any order. No period has
-        /// more requests than the limit, and a process that is alive never waits forever.
+        /// Processes ask, send, are slow and are killed, in any order. In no period are more
+        /// requests sent than the limit, and no living process waits forever.
         #[test]
         fn no_period_ever_holds_more_than_the_limit(
             steps in prop::collection::vec((0_usize..6, 0_u64..3000, 0_u8..12), 1..200),
@@ -330,7 +334,8 @@ mod tests {
                 if fate == 0 {
                     lives[process] += 1;
                 } else if turns.ask(&id, rate, &clock.machine_time()).is_zero() {
-                    // The request reaches the service now. Perhaps its process does not count it.
+                    // The request reaches the service now, but its process may die before it counts
+                    // the request.
                     sent.push(passed);
                     if fate > 2 {
                         turns.count(&id, clock.machine_time());

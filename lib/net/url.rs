@@ -31,14 +31,14 @@ pub fn parse_any_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Names and values, encoded for a form or a query.
+/// Encodes names and values for a form or a query.
 pub fn form(pairs: &[(&str, &str)]) -> String {
     ::url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)
         .finish()
 }
 
-/// One text, encoded for a form.
+/// Encodes one text for a form.
 pub(super) fn form_text(text: &str) -> String {
     ::url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
@@ -67,7 +67,7 @@ pub fn check_url(url: &Url) -> Result<(), String> {
     }
 }
 
-/// Appends an encoded path to a base URL.
+/// Appends a path, which is already encoded, to a base URL.
 pub fn join_path(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     let joined = format!("{}{path}", base.path().trim_end_matches('/'));

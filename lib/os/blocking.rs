@@ -1,14 +1,14 @@
-//! Reads and writes descriptors that may be non-blocking as if they were blocking.
+//! Reads and writes non-blocking descriptors as if they were blocking.
 //!
-//! Stdin and stdout are shared with the parent process, and an event loop (node, asyncio) leaves
-//! them `O_NONBLOCK`. The flag must stay, because it belongs to the parent process as well.
+//! The parent process shares stdin and stdout, and an event loop (node, asyncio) leaves them
+//! `O_NONBLOCK`. The flag must stay, because the descriptors belong to the parent process, too.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// A descriptor. Its reads and writes wait until it is ready.
+/// A descriptor whose reads and writes wait until it is ready.
 #[derive(Debug)]
 pub struct Blocking<T>(pub T);
 

@@ -1,12 +1,12 @@
-//! Lines that contain their checksum: the CRC-32 of the line without the checksum, in eight
-//! hexadecimal digits. Lines without a checksum are from an older version and count as undamaged.
+//! Lines that contain a checksum: the CRC-32 of the rest of the line, in eight hexadecimal digits.
+//! Lines without a checksum are from an older version and count as undamaged.
 //!
 //! In a JSON object, the checksum is the last key, `"crc"`. In a line of words, it is at the end,
 //! after a tab.
 
 use std::fmt;
 
-/// A line whose checksum is wrong.
+/// The error for a line whose checksum is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineDamage;
 
@@ -21,7 +21,7 @@ const KEY: &[u8] = b",\"crc\":\"";
 /// The number of bytes that the checksum adds to an object: the key, eight digits, and `"}`.
 const LENGTH: usize = KEY.len() + 8 + 2;
 
-/// Adds the checksum to an object that has at least one key.
+/// Adds the checksum to a JSON object that has at least one key.
 pub fn seal(line: &mut Vec<u8>) {
     let crc = crc32fast::hash(line);
     if line.pop_if(|last| *last == b'}').is_some() {
@@ -30,9 +30,9 @@ pub fn seal(line: &mut Vec<u8>) {
     }
 }
 
-/// Checks an object against its checksum, if it has one.
+/// Checks a JSON object against its checksum, if it has one.
 pub fn verify(line: &[u8]) -> Result<(), LineDamage> {
-    // The quotes are not escaped, so this cannot be inside a JSON string.
+    // Inside a JSON string, the quotes would be escaped. So the found bytes are a key.
     if memchr::memmem::find(line, b"\"crc\":").is_none() {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub(crate) fn seal_words(line: &mut String) {
     line.push_str(&words_ending(line));
 }
 
-/// Returns the words of a line without the checksum. An error if the checksum is wrong.
+/// Returns the words of a line, without the checksum. An error if the checksum is wrong.
 pub(crate) fn verify_words(line: &str) -> Result<&str, LineDamage> {
     match line.rsplit_once('\t') {
         None => Ok(line),
@@ -106,7 +106,8 @@ mod tests {
             for bit in 0..8 {
                 let mut damaged = line.clone().into_bytes();
                 damaged[at] ^= 1 << bit;
-                // Without the tab it looks like an old line, with a last word that is no number.
+                // If the tab is damaged, the line looks like an old line whose last word is not a
+                // number.
                 let text = String::from_utf8_lossy(&damaged);
                 if let Ok(words) = verify_words(&text) {
                     assert!(!words.contains('\t') && words.len() > plain.len());

@@ -1,7 +1,7 @@
-//! The clock: the system's, or a manual one for tests.
+//! A clock: the system's clock, or a manual one for tests.
 //!
-//! Code that gets a [`Clock`] reads no other clock and sleeps only with it, so that a test can
-//! move time forward instead of waiting.
+//! Code that gets a [`Clock`] reads no other clock and sleeps only with it, so that a test can move
+//! time forward instead of waiting.
 
 use std::fmt;
 use std::fs;
@@ -15,25 +15,26 @@ use crate::os::mutex::lock;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
-/// A clock. Clones show the same time.
+/// A clock. All clones of a clock show the same time.
 #[derive(Clone)]
 pub struct Clock(Source);
 
 /// An instant that all processes of a machine agree on, even if somebody sets the wall clock. It
-/// can be stored.
+/// can be stored in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MachineTime {
-    /// The id of the boot of the machine.
+    /// The id of this boot of the machine.
     boot: String,
     /// Milliseconds since this boot, including the time that the machine slept.
     up: u64,
-    /// Milliseconds of the wall clock, to compare times of different boots or machines.
+    /// Milliseconds of the wall clock. Used only to compare instants of different boots or
+    /// machines.
     wall: i64,
 }
 
 impl MachineTime {
-    /// The time from `earlier` to `self`; `None` if `earlier` seems to be later. Within one boot of
-    /// the machine, the wall clock is not used.
+    /// The time from `earlier` to `self`; `None` if `earlier` seems to be later. If both are in one
+    /// boot of the machine, the wall clock is not used.
     pub(crate) fn since(&self, earlier: &MachineTime) -> Option<Duration> {
         let millis = match self.boot == earlier.boot {
             true => self.up.checked_sub(earlier.up),
@@ -59,7 +60,7 @@ static BOOT: LazyLock<String> = LazyLock::new(|| {
     id.trim().to_owned()
 });
 
-/// Time since the machine started.
+/// The time since the machine started.
 fn up() -> Duration {
     #[cfg(target_os = "linux")]
     const SINCE_START: ClockId = ClockId::Boottime;
@@ -96,7 +97,7 @@ impl Clock {
         })
     }
 
-    /// The wall clock, which may jump.
+    /// The time of the wall clock, which may jump.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => Timestamp::now(),
@@ -104,7 +105,7 @@ impl Clock {
         }
     }
 
-    /// The monotonic clock, which never goes back.
+    /// The time of the monotonic clock, which never goes back.
     pub fn instant(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::now(),

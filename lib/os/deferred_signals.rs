@@ -1,7 +1,7 @@
 //! Defers SIGINT and SIGTERM during a few steps.
 //!
-//! For programs that these signals may end at any other time. Programs that must save a state
-//! before they end use [`crate::os::signals::Stop`].
+//! This module is for programs that these signals may end at any other time. Programs that must
+//! save a state before they end use [`crate::os::signals::Stop`].
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub struct DeferredSignals {
 }
 
 impl DeferredSignals {
-    /// Handles the two signals from now on. They still end the process at once unless they are
+    /// Handles SIGINT and SIGTERM from now on. They still end the process at once unless they are
     /// [deferred](DeferredSignals::hold).
     pub fn on_signals() -> io::Result<DeferredSignals> {
         let is_down = Arc::new(AtomicBool::new(true));
@@ -38,7 +38,7 @@ impl DeferredSignals {
         Ok(DeferredSignals { is_down, came })
     }
 
-    /// Runs some steps. A signal that arrives meanwhile ends the process after them.
+    /// Runs `steps`. A signal that arrives meanwhile ends the process after them.
     pub fn hold<T>(&self, steps: impl FnOnce() -> T) -> T {
         self.is_down.store(false, Ordering::SeqCst);
         let result = steps();
@@ -48,7 +48,7 @@ impl DeferredSignals {
                 if signals::is_process_one() {
                     low_level::exit(128 + signal);
                 }
-                // It cannot fail for these two signals.
+                // This call cannot fail for SIGINT and SIGTERM.
                 let _ = low_level::emulate_default_handler(*signal);
             }
         }

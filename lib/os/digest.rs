@@ -47,7 +47,7 @@ pub struct Hashing<W> {
 }
 
 impl<W: Write> Hashing<W> {
-    /// Starts a new hash; the bytes go to `inner`.
+    /// Starts a new hash. The written bytes go to `inner`, too.
     pub fn new(inner: W) -> Hashing<W> {
         let hash = Sha256::new();
         Hashing { inner, hash }
@@ -96,7 +96,8 @@ mod tests {
         assert!(digest.starts_with("ba7816bf"));
     }
 
-    /// An example of RFC 1321, and the example of RFC 4231 with a key longer than a block.
+    /// The MD5 is an example of RFC 1321. The HMAC is the example of RFC 4231 with a key longer
+    /// than a block.
     #[test]
     fn other_digests_are_those_of_their_standards() {
         assert_eq!(hex(&md5_raw(b"abc")), "900150983cd24fb0d6963f7d28e17f72");

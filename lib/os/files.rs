@@ -1,5 +1,5 @@
-//! Files that survive a crash: complete or absent, with the owner and the mode of
-//! the file that they replace.
+//! Files that survive a crash: each is complete or absent, and has the owner and the mode of the
+//! file that it replaces.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -25,7 +25,7 @@ const TEMP_RANDOM: usize = 6;
 /// all threads.
 static NEW_MODE: AtomicU32 = AtomicU32::new(PRIVATE);
 
-/// The mode of a new file that only its user can access.
+/// The mode of a file that only its user can access.
 pub(crate) const PRIVATE: u32 = 0o600;
 
 /// Sets the mode of new data files, before the umask.
@@ -33,8 +33,8 @@ pub(crate) fn set_new_mode(mode: u32) {
     NEW_MODE.store(mode, Ordering::Relaxed);
 }
 
-/// The mode of a new data file, before the umask. Only its user can access the file, unless
-/// `--mode` says otherwise.
+/// The mode of a new data file, before the umask: `--mode`. By default, only its user can access
+/// the file.
 pub(crate) fn new_mode() -> u32 {
     NEW_MODE.load(Ordering::Relaxed)
 }
@@ -47,7 +47,7 @@ pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
 }
 
 /// Creates a temporary file. It is locked while it is open, so that [`remove_leftovers`] recognises
-/// files that no run writes any more. On a file system without locks, no file counts as a leftover.
+/// files that no run is writing. On a file system without locks, no file counts as a leftover.
 fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     let place = || format!("creating a file in {}", directory.display());
     loop {
@@ -55,18 +55,20 @@ fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
             .prefix(TEMP_PREFIX)
             .suffix(TEMP_SUFFIX)
             .rand_bytes(TEMP_RANDOM)
-            // `create_new` opens the file, because the library's error names the temporary file.
+            // `create_new` opens the file, because an error of the library would name the temporary
+            // file.
             .make_in(directory, |path| create_new(path, mode))
             .with_context(place)?;
         let lock = locks::try_lock(temp.as_file()).with_context(place)?;
-        // Another run may have removed it as a leftover before it was locked.
+        // Another run may have removed the file as a leftover before this run locked it.
         if lock != LockOutcome::Held && temp.path().exists() {
             return Ok(temp);
         }
     }
 }
 
-/// The regular file at `path`, which a rename to `path` would replace; `None` if there is none.
+/// The metadata of the file that a rename to `path` would replace; `None` if there is no regular
+/// file.
 pub(super) fn replaced(path: &Path) -> Option<fs::Metadata> {
     fs::symlink_metadata(path)
         .ok()
@@ -79,9 +81,9 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Gives a complete temporary file its name: syncs the data, renames, syncs the directory. Report
-/// the file only after this. The new file gets the mode of the replaced file, and also its owner if
-/// that is allowed.
+/// Gives a complete temporary file its name: syncs the data, renames the file, syncs the directory.
+/// The file is safe only after this function returns. It gets the mode of the replaced file, and
+/// also its owner if that is allowed.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     keep_owner_and_mode(temp.as_file(), path)
         .and_then(|()| rename(temp, path))
@@ -115,7 +117,7 @@ fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Renames a file whose data is synced, and syncs the directory. The new file gets the mode of the
+/// Renames a file whose data is synced, and syncs the directory. The file gets the mode of the
 /// replaced file, and also its owner if that is allowed.
 pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
     File::open(from)
@@ -125,7 +127,8 @@ pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("writing {}", to.display()))
 }
 
-/// Opens an existing file that is not a regular one, such as `/dev/null` or a FIFO, for writing.
+/// Opens an existing file for writing that is not a regular file, for example `/dev/null` or a
+/// FIFO.
 pub(crate) fn open_special(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).open(path)
 }
@@ -135,7 +138,8 @@ pub(crate) fn cut(file: &File, length: u64) -> io::Result<()> {
     file.set_len(length)
 }
 
-/// Cuts a file to `length` bytes if it is longer. A shorter or missing file does not change.
+/// Cuts the file at `path` to `length` bytes if it is longer. A shorter or missing file does not
+/// change.
 pub(crate) fn cut_back(path: &Path, length: u64) -> anyhow::Result<()> {
     let cut = || match path.metadata().is_ok_and(|file| file.len() > length) {
         true => cut(&OpenOptions::new().append(true).open(path)?, length),
@@ -149,13 +153,13 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()
 }
 
-/// The number of bytes that this user can still write in the directory of `path`.
+/// The number of bytes that this user can still write to the file system that contains `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let disk = statvfs(directory_of(path))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// The size of the file system of a path, in bytes.
+/// The size of the file system that contains `path`, in bytes.
 pub(crate) fn disk_size(path: &Path) -> io::Result<u64> {
     let disk = statvfs(directory_of(path))?;
     Ok(disk.f_blocks.saturating_mul(disk.f_frsize))
@@ -171,7 +175,8 @@ pub fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a small file as a whole. Only its user can access a new file.
+/// Writes a small file as a whole. Only its user can access a new file; a replaced file keeps its
+/// mode.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let temp = temp_in(directory_of(path), PRIVATE)?;
     commit(write_temp(temp, path, bytes)?, path)
@@ -193,13 +198,13 @@ fn write_temp(temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<
 }
 
 /// Removes from `directory` the incomplete files that killed runs of this user left. Files that
-/// another run is writing are locked, and stay. Returns the number of removed files.
+/// another run is writing are locked, so they stay. Returns the number of removed files.
 pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         if is_temp_name(&entry.file_name())
-            // Another run may remove the file first.
+            // Another run may remove the file before its metadata is read.
             && entry.metadata().is_ok_and(|file| file.is_file() && is_own(&file))
             // Over NFS, a lock needs a file that is open for writing.
             && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
@@ -215,7 +220,7 @@ pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Whether a temporary file could have this name.
+/// Whether the name has the form of the names of temporary files.
 pub(crate) fn is_temp_name(name: &OsStr) -> bool {
     let random = name
         .to_str()
@@ -238,20 +243,20 @@ pub fn tidy(directory: &Path) {
     }
 }
 
-/// Like [`tidy`], in the directory of `path`.
+/// Like [`tidy`], for the directory of `path`.
 pub fn tidy_beside(path: &Path) {
     tidy(directory_of(path));
 }
 
 /// Follows symbolic links from `path` and returns their target, even if the target does not exist
-/// yet. Writing to the target keeps the links.
+/// yet. A file that is renamed to this target replaces no link.
 pub fn real(path: &Path) -> PathBuf {
-    /// The number of links in a row that Linux follows.
+    /// The largest number of links that Linux follows for one path.
     const LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         if path.exists() {
-            // A file that is open under /dev/fd may have no other path.
+            // An open file under /dev/fd may have no other path.
             return path.canonicalize().unwrap_or(path);
         }
         match fs::read_link(&path) {
@@ -281,7 +286,7 @@ pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Creates the directory of `path`.
+/// Creates the directory of `path` and its missing parents.
 pub fn create_parent(path: &Path) -> anyhow::Result<()> {
     create_directory(directory_of(path))
 }
@@ -293,10 +298,10 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The number of parallel syncs. A disk can combine several of them.
+/// The largest number of parallel syncs. A disk can combine several syncs.
 const AT_ONCE: usize = 8;
 
-/// Syncs many files and directories.
+/// Syncs many files and directories, several at a time.
 pub fn sync_each(paths: &[&Path]) -> anyhow::Result<()> {
     let sync = |part: &[&Path]| {
         part.iter()
@@ -307,7 +312,7 @@ pub fn sync_each(paths: &[&Path]) -> anyhow::Result<()> {
         for part in paths.chunks(paths.len().div_ceil(AT_ONCE).max(1)) {
             match thread::Builder::new().spawn_scoped(scope, move || sync(part)) {
                 Ok(thread) => threads.push(thread),
-                // The system allows no more threads: this thread does the work.
+                // If the system allows no further thread, this thread syncs the files.
                 Err(_) => sync(part)?,
             }
         }
@@ -321,7 +326,7 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     sync(directory_of(path))
 }
 
-/// Syncs a file or a directory. It is no error if a network file system cannot sync a directory.
+/// Syncs a file or a directory. A network file system that cannot sync directories is not an error.
 fn sync(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     match file.sync_all() {
@@ -411,7 +416,7 @@ mod tests {
         }
         write_private(&path, b"3").unwrap();
         assert_eq!(mode(), 0o600);
-        // The mode of a symbolic link is not used.
+        // A symbolic link has a mode, too, but the new file does not get it.
         fs::remove_file(&path).unwrap();
         symlink("none", &path).unwrap();
         commit(temp_beside(&path).unwrap(), &path).unwrap();

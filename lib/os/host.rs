@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// The host and the number of this process, as `HOST, process NUMBER`.
+/// The host name of this machine and the id of this process, as `HOST, process NUMBER`.
 pub(crate) fn this_process() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {

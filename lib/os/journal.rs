@@ -1,7 +1,7 @@
 //! An append-only file of lines, under an exclusive lock. Each line has a checksum.
 //!
-//! If a crash left a last line without its newline, the next run cuts that line off. Any other
-//! damage is an error, because the content of a line is lost.
+//! If a crash left a last line without its newline, the next run cuts this part of a line off. Any
+//! other damage is an error, because the content of a line is lost.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -14,14 +14,14 @@ use anyhow::Context;
 use crate::error;
 use crate::os::{checked_line, files, locks};
 
-/// The number of bytes of `text` up to its last newline. The rest is incomplete, or is being
-/// written.
+/// The number of bytes of `text` up to and including its last newline. The rest of `text` is
+/// incomplete, or another process is writing it.
 pub(crate) fn complete_lines(text: &[u8]) -> usize {
     memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
 }
 
-/// The complete lines of a journal, each with its number, counted from 1. A damaged line is an
-/// error, which says why.
+/// The complete lines of a journal, each with its number, counted from 1. For a damaged line there
+/// is an error that says why.
 pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
     let complete = text[..complete_lines(text)].split_inclusive(|byte| *byte == b'\n');
     (1..).zip(complete.map(|line| {
@@ -41,8 +41,8 @@ pub(crate) fn line_of<T: serde::Serialize>(record: &T) -> anyhow::Result<Vec<u8>
     Ok(line)
 }
 
-/// Cuts off an incomplete last line, and returns whether there was one. Status 65 if the text is
-/// not empty and `is_ours` refuses it.
+/// Cuts an incomplete last line off `text`, and returns whether there was one. Status 65 if `text`
+/// is not empty and `is_ours` refuses it.
 pub(crate) fn cut_incomplete(
     text: &mut Vec<u8>,
     place: &dyn fmt::Display,
@@ -72,9 +72,9 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the file, and locks it. Only its user can read a new file. Returns the
-    /// content, which is complete [`lines`]. Status 75 if another run holds the lock. `is_ours`
-    /// checks the whole content before anything is cut off. If it refuses, the file does not
-    /// change, and the status is 65.
+    /// journal, and the text of its complete [`lines`]. Status 75 if another run holds the lock.
+    /// `is_ours` checks the whole content before anything is cut off. If it refuses the content,
+    /// the file does not change, and the status is 65.
     pub fn open(
         path: &Path,
         is_ours: impl FnOnce(&[u8]) -> bool,
@@ -124,7 +124,8 @@ impl Journal {
     pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         let line = line_of(record)?;
         if let Err(e) = self.file.write_all(&line) {
-            // If the disk was full in mid-line, the next line must not be joined to the first part.
+            // If the disk becomes full in the middle of a line, remove the start of the line.
+            // Otherwise the next line would be joined to it.
             let _ = self.file.set_len(self.length);
             return Err(e).with_context(|| format!("writing {}", self.path.display()));
         }

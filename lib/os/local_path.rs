@@ -1,6 +1,6 @@
 //! Refuses addresses such as `s3://bucket/key` in place of a path on this machine.
 
-/// For each scheme, the command that copies from and to its addresses.
+/// The command that copies from and to addresses of a scheme.
 const COPIERS: [(&str, &str); 9] = [
     ("s3", "aws s3 cp"),
     ("s3a", "aws s3 cp"),
@@ -13,11 +13,11 @@ const COPIERS: [(&str, &str); 9] = [
     ("https", "curl"),
 ];
 
-/// The command for all other schemes.
+/// The command for addresses of all other schemes.
 const ANY_COPIER: &str = "rclone copy";
 
-/// The error text if `place` begins with `scheme://`; it names what to do instead. `None` for a
-/// path.
+/// The error text if `place` begins with `scheme://`. The text says what to use instead. `None` if
+/// `place` is a path.
 pub fn explain_address(place: &str) -> Option<String> {
     let (scheme, _) = place.split_once("://")?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())

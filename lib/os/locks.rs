@@ -9,15 +9,15 @@ use rustix::io::Errno;
 
 use crate::error::{self, Failure, Status};
 
-/// The number of attempts to lock a file, with pauses of 1, 2, 4 … ms between them: half a second
-/// in all. A process that the holder forked shares the lock until it executes its own program. So a
-/// lock may stay for a few milliseconds after its holder ended.
+/// The number of attempts to lock a file. The pauses between them are 1, 2, 4 … ms: half a second
+/// in all. A process that the holder forked shares the lock until it executes its own program. So
+/// the lock may stay for a few milliseconds after its holder ended.
 const TRIES: u32 = 10;
 
-/// How an attempt to lock a file ended.
+/// The result of an attempt to lock a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockOutcome {
-    /// This process has the lock while the file is open.
+    /// This process has the lock until it closes the file.
     Locked,
     /// Another process holds the lock.
     Held,

@@ -35,7 +35,8 @@ struct Logger {
     format: LogFormat,
 }
 
-/// Hides the progress line, calls a function that writes a message, and shows the line again.
+/// A function that hides the progress line, calls its argument to write a message, and shows the
+/// line again.
 type Hidden = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 
 static BELOW: Mutex<Option<Hidden>> = Mutex::new(None);
@@ -63,7 +64,7 @@ pub fn above<T>(write: impl FnOnce() -> T) -> Option<T> {
     result
 }
 
-/// Registers the function that hides the progress line while a message is written; `None` if there
+/// Registers the function that hides the progress line while a message is written. `None` if there
 /// is no progress line.
 pub fn set_below(hide: Option<Hidden>) {
     *lock(&BELOW) = hide;
@@ -91,7 +92,7 @@ impl Log for Logger {
             .unwrap_or_default(),
         };
         line.push('\n');
-        // Errors are ignored: if stderr is closed, nobody reads the messages.
+        // Errors are ignored: if stderr is closed, nobody can read the messages.
         let mut write = || drop(Blocking(io::stderr()).write_all(line.as_bytes()));
         match &*lock(&BELOW) {
             Some(hide) => hide(&mut write),

@@ -2,12 +2,12 @@
 
 use crate::os::digest;
 
-/// The longest result, in bytes. Common file systems allow 255; the difference is for a suffix.
+/// The longest result, in bytes. Common file systems allow 255 bytes, so 55 are left for a suffix.
 const LONGEST: usize = 200;
 
-/// Turns a name into one component of a path. Letters, digits and `._-` stay (`.` and `-` not at
-/// the start); all other bytes become `%XX`. A long result is cut and gets a part of the name's
-/// SHA-256. So two names never become the same.
+/// Turns a name into one component of a path. Letters, digits and `._-` stay, but `.` and `-` not
+/// at the start; all other bytes become `%XX`. A long result is cut and gets a part of the name's
+/// SHA-256. So two names never become the same component.
 pub fn safe(name: &str) -> String {
     let mut safe = String::new();
     for (at, byte) in name.bytes().enumerate() {

@@ -1,5 +1,5 @@
-//! A file that has a temporary name until the caller renames it. The file stays after a crash; the
-//! caller has its own record of what the file contains.
+//! A file that has a temporary name until the caller renames it. After a crash the file stays, and
+//! the caller has its own record of what the file contains.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -11,10 +11,11 @@ use tempfile::TempPath;
 
 use crate::os::files;
 
-/// The end of the temporary names. No other program removes files with such names.
+/// The end of the temporary names. [`files::remove_leftovers`] does not remove files with such
+/// names.
 const SUFFIX: &str = ".list";
 
-/// A file that is being written. Dropping it removes the file.
+/// A file that is being written. When this value is dropped, the file is removed.
 #[derive(Debug)]
 pub(crate) struct PendingFile {
     temp: TempPath,
@@ -22,7 +23,7 @@ pub(crate) struct PendingFile {
 }
 
 impl PendingFile {
-    /// Creates a file in `directory`, with a name that begins with `prefix`.
+    /// Creates a file in `directory`. Its name is `prefix`, a free number and the suffix.
     pub(crate) fn create(directory: &Path, prefix: &str) -> io::Result<PendingFile> {
         let mut number = 1_u64;
         loop {

@@ -1,4 +1,4 @@
-//! Files and directories that only their user can access.
+//! Files and directories that only the user who owns them can access.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use crate::os::files::{self, PRIVATE};
 use crate::os::locks::{self, LockOutcome};
 
-/// Opens a file to read and write it. A new file is empty, and only its user can access it.
+/// Opens a file to read and write it; creates it if it does not exist. Only its user can access a
+/// new file.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -26,8 +27,8 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 const PREFIX: &str = "callpipe-private-";
 const RANDOM: usize = 16;
 
-/// A directory that only its user can access. Dropping this deletes the directory. The directory is
-/// locked while it is in use, so that a later run recognises directories of killed runs.
+/// A directory that only its user can access. When this value is dropped, the directory is deleted.
+/// Until then the directory is locked, so that a later run recognises directories of killed runs.
 #[derive(Debug)]
 pub(crate) struct PrivateDirectory {
     made: TempDir,
@@ -54,7 +55,7 @@ impl PrivateDirectory {
                 .with_context(place)?;
             let lock = File::open(made.path()).with_context(place)?;
             let outcome = locks::try_lock(&lock).with_context(place)?;
-            // Another run may have deleted it as a leftover before it was locked.
+            // Another run may have deleted the directory as a leftover before this run locked it.
             if outcome != LockOutcome::Held && made.path().exists() {
                 return Ok(PrivateDirectory { made, _lock: lock });
             }
@@ -96,13 +97,13 @@ fn remove_leftovers(parent: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a directory and its parents; only their user can access them.
+/// Creates a directory and its missing parents. Only their user can access the new directories.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The directory of callpipe in the cache directory `home`. It is created if it is missing. An
-/// error says why it cannot be used.
+/// The directory `callpipe` in the cache directory `home`, created if it is missing. The error text
+/// says why the directory cannot be used.
 pub(crate) fn cache_directory(home: &Path) -> Result<PathBuf, String> {
     let directory = home.join("callpipe");
     let wrong = match create_directory(&directory) {
@@ -116,7 +117,7 @@ pub(crate) fn cache_directory(home: &Path) -> Result<PathBuf, String> {
 }
 
 /// The reason why a path is not safe for a secret, for example that other users can access it;
-/// `None` if it is safe.
+/// `None` if the path is safe.
 pub(crate) fn distrust(path: &Path) -> io::Result<Option<String>> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -157,7 +158,7 @@ mod tests {
         let next = PrivateDirectory::create(dir.path()).unwrap();
         assert!(!killed.exists() && alive.path().join("state.exported.1").exists());
         assert!(others.iter().all(|other| other.join("x").exists()));
-        // A directory inside, which no run makes, is not deleted.
+        // A leftover with a directory in it is not deleted, because no run makes such a directory.
         let odd = leftover("callpipe-private-0123456789abcdef", "x");
         fs::create_dir(odd.join("deep")).unwrap();
         let last = PrivateDirectory::create(dir.path()).unwrap();

@@ -1,9 +1,9 @@
 //! Cleans texts for stderr and reports: removes tokens and the secrets of this process, and escapes
 //! control characters.
 //!
-//! A service may return a token in a title, a status word, a redirect or a header. A file
-//! name may contain an escape sequence. So this module remembers every secret that the
-//! process reads, and the logger and the report clean each text before they write it.
+//! A service may return a token in a title, a status word, a redirect or a header. A file name may
+//! contain an escape sequence. So this module remembers the secrets that the process reads, and the
+//! logger and the report use it to clean each text before they write the text.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -11,17 +11,19 @@ use std::sync::Mutex;
 
 use crate::os::mutex::lock;
 
-/// The number of secrets that are remembered for the whole run. Passwords and keys are among them,
-/// because they are read first.
+/// The number of secrets that are remembered until the run ends. These are the first ones, so
+/// passwords and keys are among them.
 const LASTING: usize = 512;
 
-/// The number of further secrets; in a long run newer tokens replace older ones.
+/// The number of further secrets that are remembered. In a long run, newer tokens replace older
+/// ones.
 const PASSING: usize = 64;
 
 /// The shortest secret to redact, in bytes. A shorter secret would occur in most messages.
 const SHORTEST: usize = 4;
 
-/// A word of at least this length that begins like the base64 of `{"` counts as a JSON Web Token.
+/// A word of at least this many bytes that begins like the base64 of `{"` counts as a JSON Web
+/// Token.
 const SHORTEST_JWT: usize = 16;
 
 const REDACTED: &str = "[redacted]";
@@ -59,8 +61,7 @@ impl Secrets {
     }
 }
 
-/// Remembers a secret, in its own form and in URL-encoded form. Secrets of less than 4 bytes are
-/// ignored.
+/// Remembers a secret, as it is and in URL-encoded form. Secrets of less than 4 bytes are ignored.
 pub fn keep_out(secret: &str) {
     if secret.len() >= SHORTEST {
         lock(&SECRETS).note(secret);
@@ -102,8 +103,8 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean + rest)
 }
 
-/// Line ends and tabs become a space. Other control characters are escaped, also those that reverse
-/// the direction of text.
+/// Turns each line end and tab into a space. Escapes other control characters, also those that
+/// reverse the direction of text.
 fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {

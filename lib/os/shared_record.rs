@@ -1,9 +1,9 @@
-//! A small record that all processes of a user share. A process locks it, reads all of it, changes
-//! it and writes all of it.
+//! A small record that all processes of a user share. A process locks the record, reads all of it,
+//! changes it and writes all of it.
 //!
-//! The record is one line with a checksum. It is written in place, so that the locked file and the
-//! written file are the same. A process that is killed while it writes may leave a line with a
-//! wrong checksum, but its lock ends. So the next process does not wait; it reads such a line as
+//! The record is one line with a checksum. A process writes it in place, so that the locked file is
+//! also the written file. A process that is killed while it writes may leave a line with a wrong
+//! checksum, but its lock ends. So the next process does not wait: it reads such a line as
 //! [`SharedContent::Damaged`].
 
 use std::fs::File;
@@ -20,27 +20,28 @@ use crate::os::{checked_line, private};
 /// The largest record, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// A record in a file, not locked.
+/// A shared record that this process has not locked.
 #[derive(Debug)]
 pub(crate) struct SharedRecord {
     path: PathBuf,
 }
 
-/// The locked record: no other process can read or change it.
+/// A shared record that this process has locked: no other process can read or change it.
 #[derive(Debug)]
 pub(crate) struct HeldRecord {
     file: File,
     path: PathBuf,
 }
 
-/// The content of the file.
+/// The content of the file with the record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SharedContent<T> {
     /// No process has written to the file yet.
     Empty,
-    /// The file is incomplete, or contains something else.
+    /// The file has no complete line with the right checksum, or the line is not a record of the
+    /// right form.
     Damaged,
-    /// The content that was written last.
+    /// The record that was written last.
     Whole(T),
 }
 
@@ -62,10 +63,10 @@ impl SharedRecord {
         &self.path
     }
 
-    /// Locks the record; `None` while another process has it.
+    /// Locks the record; `None` if another process has locked it.
     pub(crate) fn hold(&self) -> anyhow::Result<Option<HeldRecord>> {
         let place = || self.path.display().to_string();
-        // Opened again each time, because a user may empty the cache and so delete the file.
+        // The file is opened each time, because a user may empty the cache and so delete the file.
         let file = private::open(&self.path).with_context(place)?;
         Ok(match locks::try_lock(&file).with_context(place)? {
             LockOutcome::Held => None,
@@ -88,15 +89,15 @@ impl HeldRecord {
         if text.is_empty() {
             return Ok(SharedContent::Empty);
         }
-        // The end of an older, longer line may follow the newline.
+        // After the newline there may be the end of an older, longer line.
         let line = memchr::memchr(b'\n', &text).map(|end| &text[..end]);
         let whole = line.filter(|line| checked_line::verify(line).is_ok());
         let value = whole.and_then(|line| serde_json::from_slice(line).ok());
         Ok(value.map_or(SharedContent::Damaged, SharedContent::Whole))
     }
 
-    /// Replaces the content, without a sync. The content survives a kill of the process, but not a
-    /// crash of the machine.
+    /// Replaces the content, without a sync. After that, the content survives a kill of the
+    /// process, but perhaps not a crash of the machine.
     pub(crate) fn write(&mut self, record: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         checked_line::seal(&mut line);

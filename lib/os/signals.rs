@@ -1,8 +1,8 @@
 //! Stops programs that keep state, on SIGINT and SIGTERM.
 //!
-//! Programs wait with [`Stop::sleep`], which a signal ends at once. A hook ends other waits, for
-//! example on a socket. If something still does not end, the process exits after a grace period.
-//! An exit is safe at any time, because every step is on disk before the next step begins.
+//! Programs wait with [`Stop::sleep`], which a signal ends at once. Other waits, for example on a
+//! socket, end by a hook. If the program still does not end, the process exits after a grace
+//! period. An exit is safe at any time, because every step is on disk before the next step begins.
 
 use std::fmt;
 use std::io;
@@ -18,12 +18,12 @@ use signal_hook::iterator::Signals;
 use crate::error::{Failure, Status};
 use crate::os::mutex::lock;
 
-/// Whether a signal ends process 1 at once. For process 1, such as the program of a container, the
-/// kernel has no default action for signals.
+/// Whether SIGINT and SIGTERM end this process at once. Only used in process 1, such as the program
+/// of a container, because the kernel has no default action for signals to process 1.
 static ENDS_AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Makes a write beyond `ulimit -f` an error; otherwise the kernel would kill the process. Also
-/// lets SIGINT and SIGTERM end a program that is process 1.
+/// Makes a write beyond `ulimit -f` an error; otherwise the kernel would kill the process. In
+/// process 1, also makes SIGINT and SIGTERM end the process.
 pub fn prepare() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::default())?;
     if is_process_one() {
@@ -35,7 +35,7 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves the handling of signals to the caller from now on.
+/// From now on, SIGINT and SIGTERM do not end process 1 at once: the caller handles them.
 pub(super) fn take_over() {
     ENDS_AT_ONCE.store(false, Ordering::SeqCst);
 }
@@ -72,7 +72,8 @@ struct Inner {
 struct StopState {
     requested: Option<Status>,
     hooks: Vec<Box<dyn Fn() + Send>>,
-    /// How long after the request the process exits even without an orderly end; `None`: never.
+    /// The time from the request to the forced exit of the process; `None` if there is no forced
+    /// exit.
     grace: Option<Duration>,
 }
 
@@ -83,7 +84,7 @@ impl fmt::Debug for Stop {
 }
 
 impl Stop {
-    /// Begins to listen for SIGINT and SIGTERM.
+    /// Begins to listen for SIGINT and SIGTERM. Each of these signals requests a stop.
     pub fn on_signals() -> io::Result<Stop> {
         Stop::on_signals_within(GRACE)
     }
@@ -132,7 +133,7 @@ impl Stop {
                 thread::sleep(grace);
                 leave(status);
             };
-            // If no thread can start, the process waits for an orderly end without a time limit.
+            // If no thread can start, there is no forced exit.
             let _ = thread::Builder::new().spawn(end);
         }
         state.requested.get_or_insert(status);
@@ -143,8 +144,8 @@ impl Stop {
         self.inner.changed.notify_all();
     }
 
-    /// Calls `hook` when a stop is requested, or now if it was requested before. The hook must not
-    /// block.
+    /// Calls `hook` when a stop is requested. If a stop is requested already, also calls it now.
+    /// The hook must not block.
     pub fn on_stop(&self, hook: impl Fn() + Send + 'static) {
         let mut state = self.state();
         if state.requested.is_some() {
@@ -201,7 +202,7 @@ fn stopped(status: Status) -> anyhow::Error {
     Failure::new(status, format!("{word}: run the same command again")).into()
 }
 
-/// Ends the process without unwinding, because something did not stop, such as a helper program
+/// Ends the process without unwinding, because something did not stop, for example a helper program
 /// that hangs.
 #[allow(clippy::exit)]
 fn leave(status: Status) {
@@ -209,8 +210,9 @@ fn leave(status: Status) {
     std::process::exit(i32::from(status.code()));
 }
 
-/// After SIGINT, ends the process by this signal. Call it when the state is saved. A shell would
-/// continue its loop if its child only exited with 130. The shell shows 130 for the signal, too.
+/// If `status` is [`Status::Interrupted`], ends the process by the signal SIGINT. Call it after the
+/// state is saved. A shell continues its loop if its child only exits with 130. After the signal,
+/// the shell shows 130, too.
 pub fn die_of(status: Status) {
     if status == Status::Interrupted && !is_process_one() {
         let _ = signal_hook::low_level::emulate_default_handler(SIGINT);

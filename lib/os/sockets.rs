@@ -9,14 +9,14 @@ use listenfd::ListenFd;
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// After this time without a byte the kernel checks whether the other side is still there.
+/// If no byte arrives for this time, the kernel checks whether the other side is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// The number of the first socket that systemd passes on.
+/// The descriptor number of the first socket that systemd passes to a service.
 const FIRST_PASSED: usize = 3;
 
-/// Raises this process's limit of open files to the highest allowed number. Returns the limit;
-/// `None` if there is no limit.
+/// Raises this process's limit of open files as far as the system allows. Returns the limit; `None`
+/// if there is no limit.
 pub(crate) fn raise_open_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -29,15 +29,15 @@ pub(crate) fn raise_open_files() -> Option<u64> {
     }
 }
 
-/// Turns on keep-alive: the kernel notices if the other side is gone. Errors are ignored.
+/// Turns on keep-alive, so that the kernel notices when the other side is gone. Errors are ignored.
 pub(crate) fn keep_alive(socket: impl AsFd) {
     if sockopt::set_socket_keepalive(&socket, true).is_ok() {
         let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
     }
 }
 
-/// The listening socket with this number that the service manager opened (`LISTEN_FDS`, as systemd
-/// and `systemd-socket-activate` set it).
+/// The listening socket with descriptor `number`, which the service manager opened (`LISTEN_FDS`,
+/// as systemd and `systemd-socket-activate` set it).
 pub(crate) fn passed_listener(number: usize) -> io::Result<TcpListener> {
     let missing = || {
         let text = format!(

@@ -1,9 +1,9 @@
 //! A directory for files that do not have their final names yet. It is beside the final files.
 //!
-//! Beside the directory is a file that is locked while its run is alive. With this lock a later
-//! run distinguishes the leftovers of a killed run from the files of a running one. The files in
-//! the directory have numbers as names, so that a file pattern for the data never matches them.
-//! Only files with numbers as names are ever removed from the directory.
+//! Beside the directory is a lock file, which is locked while the run is alive. So a later run can
+//! distinguish the directory of a killed run from the directory of a running one. The files in the
+//! directory have numbers as names, so that a file pattern for the data never matches them. This
+//! module removes only files with such names from the directory.
 
 use std::fs;
 use std::io;
@@ -14,14 +14,15 @@ use tempfile::NamedTempFile;
 
 use crate::os::files;
 
-/// The name of the directory is the name of the locked file and this suffix.
+/// The name of the directory is the name of the lock file followed by this suffix.
 const SUFFIX: &str = ".d";
 
-/// A staging directory. Dropping this removes the directory and its numbered files.
+/// A staging directory. When this value is dropped, the directory and its numbered files are
+/// removed.
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
-    /// Dropped only after the directory is removed.
+    /// The lock file. It is removed only after the directory.
     _lock: NamedTempFile,
 }
 
@@ -45,18 +46,18 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // If an error leaves something here, a later run removes it.
+        // If an error leaves files here, a later run removes them.
         let _ = remove(&self.path);
     }
 }
 
-/// Removes the staging directories of killed runs, also if this run creates none.
+/// Removes the staging directories of killed runs. [`Staging::new`] does this, too.
 pub fn clear(directory: &Path) -> anyhow::Result<()> {
     remove_leftovers(directory).with_context(|| format!("tidying {}", directory.display()))
 }
 
-/// If the locked file is gone, its directory is a leftover: a run creates the file before the
-/// directory and removes it after the directory.
+/// Removes each staging directory whose lock file is gone. A run creates the lock file before the
+/// directory, and removes it after the directory.
 fn remove_leftovers(directory: &Path) -> io::Result<()> {
     files::remove_leftovers(directory)?;
     for entry in fs::read_dir(directory)? {
@@ -84,7 +85,7 @@ fn excuse(e: io::Error) -> io::Result<()> {
     }
 }
 
-/// Removes the files that have numbers for names, and then the directory.
+/// Removes the files whose names are numbers, and then the directory.
 fn remove(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -124,7 +125,7 @@ mod tests {
         drop(other);
         drop(alive);
         assert_eq!(count(dir.path()), 0);
-        // No run ever made these.
+        // No run makes directories with these names.
         for other in [".callpipe-conf.d", ".callpipe-abcdef.tmp.d/deep"] {
             fs::create_dir_all(dir.path().join(other)).unwrap();
             fs::File::create(dir.path().join(other).join("1")).unwrap();

@@ -1,5 +1,5 @@
 //! Creates, renames and removes files without a sync. A caller that makes many such changes syncs
-//! them together, with [`sync_each`](super::files::sync_each).
+//! them all at the end, with [`sync_each`](super::files::sync_each).
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -32,12 +32,12 @@ pub(crate) fn create_new(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Creates a directory and its parents; an existing one is not an error.
+/// Creates a directory and its missing parents; an existing directory is not an error.
 pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Renames a file. A file that has the new name already is replaced.
+/// Renames a file. Replaces a file that already has the new name.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
@@ -47,7 +47,7 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => return Ok(true),
         Err(Errno::EXIST) => return Ok(false),
-        // This file system does not support the flag.
+        // This file system does not support the flag NOREPLACE.
         Err(Errno::INVAL | Errno::NOSYS) => {}
         Err(e) => return Err(e.into()),
     }
@@ -58,8 +58,8 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// Syncs a temporary file and renames it to `path`. If `path` exists already, returns the temporary
-/// file.
+/// Syncs a temporary file and renames it to `path`. If a file with this name already exists,
+/// returns the temporary file.
 pub(crate) fn name_new(temp: NamedTempFile, path: &Path) -> io::Result<Option<NamedTempFile>> {
     temp.as_file().sync_all()?;
     match temp.persist_noclobber(path) {

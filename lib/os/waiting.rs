@@ -1,4 +1,4 @@
-//! The reason why this process waits, for its progress line.
+//! The reason for which this process waits. The progress line shows it.
 
 use std::sync::Mutex;
 
@@ -6,7 +6,7 @@ use crate::os::mutex::lock;
 
 static REASON: Mutex<Option<&'static str>> = Mutex::new(None);
 
-/// A wait in progress; dropping it ends the wait.
+/// The note that this process waits. When this value is dropped, the note is removed.
 #[derive(Debug)]
 pub(crate) struct WaitNote(());
 
@@ -16,7 +16,7 @@ pub(crate) fn wait_for(reason: &'static str) -> WaitNote {
     WaitNote(())
 }
 
-/// The reason of the current wait; `None` if this process does not wait.
+/// The reason for the current wait; `None` if this process does not wait.
 pub(crate) fn reason() -> Option<&'static str> {
     *lock(&REASON)
 }

@@ -1,4 +1,4 @@
-//! The report of the last run.
+//! The schema report of the last run.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,10 +10,11 @@ use serde::Deserialize;
 use crate::error;
 use crate::json::lines::Lines;
 
-/// The content of the report: for each type of record and each path, the types of values so far.
+/// The content of the last report. `known` maps a type of record and a path to the types of the
+/// values that all runs so far have seen there.
 #[derive(Debug, Default)]
 pub(super) struct Before {
-    /// Whether there is a report.
+    /// Whether the last report has any lines.
     pub(super) is_there: bool,
     pub(super) known: BTreeMap<(String, String), Vec<String>>,
 }
@@ -26,7 +27,8 @@ struct Known {
 }
 
 impl Before {
-    /// Reads the report. A file that is not a report is an error, so that it is not overwritten.
+    /// Reads the last report. A file that is not a report is an error, so that it is not
+    /// overwritten.
     pub(super) fn read(path: &Path) -> anyhow::Result<Before> {
         let mut before = Before::default();
         if !path.is_file() {

@@ -1,4 +1,4 @@
-//! The lines of the report.
+//! The lines of the schema report.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use super::type_survey::TypeSurvey;
 /// The number of records from which DuckDB infers columns.
 const SAMPLE: u64 = 20_480;
 
-/// The facts about a path.
+/// A line of the report: the facts about one path.
 #[derive(Debug, Serialize)]
 pub(super) struct PathLine<'a> {
     message_type: Option<&'a str>,
@@ -29,13 +29,13 @@ pub(super) struct PathLine<'a> {
     same_but_case: Vec<&'a str>,
     new: bool,
     new_types: Vec<&'a str>,
-    /// All types seen in this run and in earlier reports.
+    /// The types of the values at this path, in this run and in earlier runs.
     ever: Vec<&'a str>,
     #[serde(flatten)]
     whole: Option<Whole<'a>>,
 }
 
-/// The facts about the records themselves.
+/// The facts about whole records of one type. They are in the line of the path `""`.
 #[derive(Debug, Serialize)]
 struct Whole<'a> {
     over_16_mib: u64,
@@ -45,7 +45,7 @@ struct Whole<'a> {
     values_left_out: u64,
 }
 
-/// The number of values of each type.
+/// The number of values at a path, by their type.
 #[derive(Debug, Serialize)]
 struct Types {
     string: u64,
@@ -58,7 +58,7 @@ struct Types {
 }
 
 impl PathLine<'_> {
-    /// What is new at this path, in a few words; `None` if nothing is new.
+    /// Names this path if it is new, or its new types, in a few words. `None` if nothing is new.
     pub(super) fn news(&self) -> Option<String> {
         let kind = self.message_type.unwrap_or("without a type");
         let path = if self.path.is_empty() {
@@ -74,7 +74,8 @@ impl PathLine<'_> {
     }
 }
 
-/// All lines, sorted by type and path, including paths that only earlier reports have.
+/// All lines of the report, sorted by type of record and path. Includes paths that only earlier
+/// reports have.
 pub(super) fn lines<'a>(
     kinds: &'a HashMap<String, TypeSurvey>,
     before: &'a Before,
@@ -150,7 +151,7 @@ fn line<'a>(
     }
 }
 
-/// A line about a path that no record of this run had.
+/// The line for a path that no record of this run had.
 fn remembered<'a>(name: &'a str, path: &'a str, ever: &'a [String]) -> PathLine<'a> {
     PathLine {
         message_type: Some(name).filter(|name| !name.is_empty()),
@@ -199,7 +200,8 @@ impl Types {
     }
 }
 
-/// For each path, the paths that differ from it only in upper and lower case.
+/// For each path, the other paths under the same parent whose keys differ only in upper and lower
+/// case.
 fn namesakes(tree: &Tree) -> Vec<Vec<&str>> {
     let mut namesakes = vec![Vec::new(); tree.nodes.len()];
     for node in &tree.nodes {

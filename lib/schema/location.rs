@@ -1,21 +1,22 @@
-//! The place of a record.
+//! Where a record is in the input.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// The place of a record.
+/// Where a record is in the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordLocation {
     /// The ZIP.
     pub source: Arc<str>,
-    /// The member of the ZIP.
+    /// The name of the member of the ZIP.
     pub member: Arc<str>,
-    /// The line, counted from 1 in the member.
+    /// The number of the line in the member, counted from 1.
     pub line: u64,
 }
 
-/// The place of a record, and its number, counted from 1 among the records of its type.
+/// Where something was first seen. `record` is the number of that record among the records of its
+/// type, counted from 1.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct First {
     source: String,

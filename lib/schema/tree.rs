@@ -1,4 +1,4 @@
-//! The paths in the records of one type, with facts about the values at each path.
+//! The paths in the records of one type, each with facts about its values.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use super::location::{First, RecordLocation};
 use crate::json::cursor::TextCursor;
 use crate::json::fields::text;
 
-/// The limit of paths for each type of record. An object that is used as a dictionary has a key for
-/// each id.
+/// The largest number of paths for each type of record. An object that is used as a dictionary can
+/// have a key for each id.
 pub(super) const PATHS: usize = 2000;
 
-/// The longest stored key, in bytes. A longer key is not a field name.
+/// The longest key that is stored, in bytes. A longer key is not the name of a field.
 const LONGEST: usize = 256;
 
 /// The types of values.
@@ -25,24 +25,25 @@ pub(super) const NULL: usize = 4;
 const OBJECT: usize = 5;
 const ARRAY: usize = 6;
 
-/// The largest integer up to which a double represents every integer.
+/// A double represents every integer up to this one.
 const EXACT: u64 = 1 << 53;
 
-/// The index of the node for the record itself.
+/// The index of the node for the whole record.
 const ROOT: usize = 0;
 
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<PathNode>,
-    /// The number of values at paths that are not stored.
+    /// The number of values that are not counted at any path.
     pub(super) left_out: u64,
 }
 
-/// A path, and the facts about its values.
+/// A path, and the facts about the values at this path.
 #[derive(Debug)]
 pub(super) struct PathNode {
     pub(super) path: String,
-    /// The node for the elements of the innermost array on the path. It may be this node.
+    /// The node for the path up to its last `[]`: this node itself if the path ends with `[]`.
+    /// `None` if the path has no `[]`.
     pub(super) elements: Option<usize>,
     pub(super) names: HashMap<String, usize>,
     element: Option<usize>,
@@ -55,7 +56,7 @@ pub(super) struct Stats {
     pub(super) records: u64,
     last: u64,
     pub(super) values: u64,
-    /// One count for each of [`TYPES`].
+    /// The number of values of each type, in the order of [`TYPES`].
     pub(super) types: [u64; TYPES.len()],
     pub(super) beyond_2_53: u64,
     pub(super) beyond_int64: u64,
@@ -85,13 +86,14 @@ impl PathNode {
 }
 
 impl Tree {
-    /// Adds a record. `number` is its number among the records of its type, from 1.
+    /// Adds a record. `number` is its number among the records of its type, counted from 1.
     pub(super) fn add(&mut self, record: &str, number: u64, place: &RecordLocation) {
         let first = || First::new(place, number);
         self.value(Some(ROOT), &mut TextCursor::new(record), number, &first);
     }
 
-    /// Adds a value and the values inside it. Without a `node`, they only count as left out.
+    /// Adds a value and the values inside it. Without a `node`, these values are only counted in
+    /// `left_out`.
     fn value(
         &mut self,
         node: Option<usize>,
@@ -145,7 +147,7 @@ impl Tree {
         }
     }
 
-    /// The node for the key `name`, which has quotes. `None` if a limit is reached.
+    /// The child of `node` for the key `name`, given with quotes. `None` if a limit is reached.
     fn child(&mut self, node: usize, name: &str) -> Option<usize> {
         let name = text(name);
         if let Some(child) = self.nodes[node].names.get(name.as_ref()) {
@@ -163,7 +165,7 @@ impl Tree {
         Some(child)
     }
 
-    /// The node for the elements of an array. `None` if a limit is reached.
+    /// The child of `node` for the elements of an array. `None` if a limit is reached.
     fn element(&mut self, node: usize) -> Option<usize> {
         if let Some(element) = self.nodes[node].element {
             return Some(element);
@@ -176,7 +178,7 @@ impl Tree {
     }
 
     fn grow(&mut self, node: PathNode) -> Option<usize> {
-        // The limit does not count the node for the record itself.
+        // `PATHS` does not count the node for the whole record.
         if self.nodes.len() > PATHS {
             return None;
         }
@@ -205,7 +207,7 @@ impl Stats {
         self.types[kind] += 1;
         let quotes = if kind == STRING { 2 } else { 0 };
         self.max_length = self.max_length.max(value.len().saturating_sub(quotes));
-        // Fewer digits fit into a double and into 64 bits.
+        // An integer of fewer than 16 characters fits into a double and into 64 bits.
         if kind == INTEGER && value.len() >= 16 {
             let whole = value.parse::<i64>();
             self.beyond_int64 += u64::from(whole.is_err());

@@ -3,7 +3,7 @@
 use super::location::First;
 use super::tree::Tree;
 
-/// The records of one type.
+/// The facts about the records of one type.
 #[derive(Debug, Default)]
 pub(super) struct TypeSurvey {
     pub(super) tree: Tree,

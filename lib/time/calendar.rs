@@ -1,4 +1,4 @@
-//! Divides time into buckets of five minutes up to a year, in a time zone.
+//! Divides time into buckets, from five minutes to a year long, in a time zone.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::{HOUR_MS, Timestamp, Unreadable};
 /// The length of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
-    /// A fixed number of milliseconds. One of the borders is the Unix epoch.
+    /// A fixed number of milliseconds. One of the borders between buckets is the Unix epoch.
     Fixed(i64),
-    /// A day of the zone: 23, 24 or 25 hours.
+    /// A day in the zone: 23, 24 or 25 hours.
     Day,
-    /// Seven days that begin N days after Monday: 0 is Monday, 6 is Sunday.
+    /// Seven days. The first day is N days after Monday: 0 is Monday, 6 is Sunday.
     Week(u32),
     /// A month.
     Month,
@@ -34,7 +34,7 @@ impl Grain {
 pub struct BucketCalendar {
     /// The length of the buckets.
     pub grain: Grain,
-    /// The zone that sets where a day begins. Not used for a fixed length.
+    /// The zone in which days, weeks, months and years begin. Not used for [`Grain::Fixed`].
     pub zone: Zone,
 }
 
@@ -62,7 +62,7 @@ impl BucketCalendar {
         if floor == at { at } else { self.next(floor) }
     }
 
-    /// The end of a bucket that begins at `from`. `from` need not be a border.
+    /// The end of a bucket that begins at `from`, even if `from` is not a border.
     pub fn next(&self, from: Timestamp) -> Timestamp {
         if let Grain::Fixed(length) = self.grain {
             return Timestamp(from.0.saturating_add(length));
@@ -76,16 +76,16 @@ impl BucketCalendar {
             Grain::Year => local.checked_add_months(Months::new(12)),
         };
         let next = next.map_or(from, |local| self.zone.instant(local));
-        // The result is always later than `from`, even if the local clocks go back.
+        // The result must be later than `from`, even if the local clocks go back.
         next.max(Timestamp(from.0.saturating_add(1)))
     }
 
-    /// The last border before `at`.
+    /// The last border before `at`, even if `at` is a border.
     pub fn previous(&self, at: Timestamp) -> Timestamp {
         self.floor(at.minus(Duration::from_millis(1)))
     }
 
-    /// All borders from `from` to `to`, without `to`. `from` must be a border.
+    /// All borders from `from` up to but not including `to`. `from` must be a border.
     pub fn borders(self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
         let first = (from < to).then_some(from);
         std::iter::successors(first, move |at| Some(self.next(*at)).filter(|at| *at < to))
@@ -93,8 +93,8 @@ impl BucketCalendar {
 }
 
 impl Zone {
-    /// Reads a time like [`Timestamp::parse`], but `today` and `yesterday` are the start of
-    /// that day in this zone.
+    /// Reads a time like [`Timestamp::parse`], but `today` and `yesterday` are the start of the day
+    /// in this zone.
     pub fn parse_time(self, text: &str, now: Timestamp) -> Result<Timestamp, Unreadable> {
         let days = BucketCalendar {
             grain: Grain::Day,
@@ -108,15 +108,15 @@ impl Zone {
         }
     }
 
-    /// The instant when the clocks of the zone show `local`: the first instant if they show it
-    /// twice. If they skip `local`, the next valid local time in steps of 15 minutes.
+    /// The first instant when the clocks of the zone show `local`. If they skip `local`, tries
+    /// later local times in steps of 15 minutes.
     fn instant(self, local: NaiveDateTime) -> Timestamp {
         let quarters = (0..=96).map(|n| local + TimeDelta::minutes(15 * n));
         let mut found = quarters.filter_map(|local| self.first_instant(local));
         found.next().unwrap_or(Timestamp(0))
     }
 
-    /// `2026/11/01 00:00:00`: the wall clock of the zone, with slashes.
+    /// `2026/11/01 00:00:00`: the wall clock of the zone. The date has slashes.
     pub fn slashes(self, at: Timestamp) -> String {
         self.local(at).format("%Y/%m/%d %H:%M:%S").to_string()
     }
@@ -128,7 +128,7 @@ impl Zone {
         at.is_in_calendar().then(clock)
     }
 
-    /// RFC 3339 with the offset of the zone; `Z` if the offset is zero.
+    /// The time in RFC 3339 with the offset of the zone; with `Z` if the offset is zero.
     pub fn rfc3339(self, at: Timestamp) -> String {
         let has_millis = at.0.rem_euclid(1000) != 0;
         let format = match has_millis {

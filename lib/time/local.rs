@@ -17,10 +17,10 @@ pub enum DateOrder {
     Ymd,
 }
 
-/// Reads a local time as spreadsheets write it, `05-12-2024 6:15:45 PM`. The numbers of the
-/// date are separated by `-`, `/` or `.`. With AM or PM the clock has 12 hours, otherwise 24.
-/// In an hour that the clocks repeat, returns the first instant; in an hour that they skip,
-/// `None`.
+/// Reads a local time as spreadsheets write it, `05-12-2024 6:15:45 PM`. The numbers of the date
+/// are separated by `-`, `/` or `.`. With AM or PM the clock has 12 hours, otherwise 24. If the
+/// clocks of the zone show this time twice, returns the first instant. If they skip this time,
+/// returns `None`.
 pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp> {
     let (a, b, c) = date_parts(text)?;
     let (year, month, day) = match order {
@@ -35,10 +35,10 @@ pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp
     zone.first_instant(local)
 }
 
-/// Reads `6:15:45 PM`, `18:15:45` or `18:15`. Written by hand, because it must be fast: an
-/// export has millions of times.
+/// Reads `6:15:45 PM`, `18:15:45` or `18:15`. Parses by hand, because it must be fast: an export
+/// contains millions of times.
 fn clock(text: &str) -> Option<chrono::NaiveTime> {
-    // Java writes a narrow no-break space before AM and PM since its version 20.
+    // Since version 20, Java writes a narrow no-break space before AM and PM.
     let (digits, half) = match text.split_once(char::is_whitespace) {
         None => (text, None),
         Some((digits, half)) => (digits, Some(half.trim())),
@@ -62,7 +62,7 @@ fn is_between(c: char) -> bool {
     c == 'T' || c.is_whitespace()
 }
 
-/// The three numbers of a date, in the order of the text.
+/// The three numbers of a date, in the order in which the text has them.
 pub fn date_parts(text: &str) -> Option<(u32, u32, u32)> {
     let date = text.trim().split(is_between).next()?;
     let mut parts = date.split(['-', '/', '.']).map(str::parse::<u32>);

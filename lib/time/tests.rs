@@ -112,7 +112,8 @@ fn local_times_need_an_order_and_a_zone() {
         let read = read(&format!("31-12-2024 {text}"), DateOrder::Dmy, "UTC").unwrap();
         assert_eq!(read[11..13], format!("{hour:02}"), "{text}");
     }
-    // On these days the clocks show 1:30 twice, and skip 2:30.
+    // In New York, the clocks show 1:30 twice on the first of these days, and skip 2:30 on the
+    // second.
     assert_eq!(
         read("11-03-2024 1:30:00 AM", DateOrder::Mdy, "America/New_York"),
         utc("2024-11-03T05:30:00Z")

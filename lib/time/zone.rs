@@ -1,4 +1,5 @@
-//! Time zones: what the clocks of a place show at an instant, and the other way round.
+//! Time zones: which local time the clocks of a place show at an instant, and at which instant they
+//! show a local time.
 //!
 //! This module uses the copy of the IANA database in the program, never the database of the
 //! machine. Small containers have no database, and all machines must start a day at the same
@@ -32,7 +33,7 @@ impl Zone {
         offset.map_or_else(|| utc.fixed_offset(), |offset| utc.with_timezone(&offset))
     }
 
-    /// The local time at `at`.
+    /// The local time at `at`, without the offset.
     pub(super) fn local(self, at: Timestamp) -> NaiveDateTime {
         self.at(at).naive_local()
     }
@@ -52,7 +53,7 @@ impl Zone {
         );
         let offset = match self.0.to_ambiguous_timestamp(clocks.ok()?).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,
-            // The clocks are set back, and show this time twice.
+            // The clocks are set back, so they show this time twice.
             AmbiguousOffset::Fold { before, .. } => before,
             AmbiguousOffset::Gap { .. } => return None,
         };
@@ -79,7 +80,8 @@ impl FromStr for Zone {
                 "'{text}' is not a zone: use UTC, +02:00, or a name such as America/New_York"
             ))
         })?;
-        // Never freed: a program reads one or two zones, and needs them until it ends.
+        // The memory is never freed: a program reads one or two zones, and needs them until it
+        // ends.
         Ok(Zone(Box::leak(Box::new(zone))))
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the directory of an archive.
+//! Finds the central directory of a ZIP archive.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::error::{ArchiveError, bad, directory_error};
 use super::limits::ZipLimits;
 use super::window::{self, ZipBytes, ZipWindow};
 
-/// A ZIP with its directory.
+/// A ZIP whose central directory has been found.
 #[derive(Debug)]
 pub struct Archive {
     bytes: Arc<dyn ZipBytes>,
@@ -19,7 +19,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Finds the directory at the end of `bytes`. Like `unzip`, it ignores bytes before the
+    /// Finds the central directory near the end of `bytes`. Like `unzip`, ignores bytes before the
     /// archive (a self-extractor) and after it.
     pub fn open(bytes: Arc<dyn ZipBytes>) -> Result<Archive, ArchiveError> {
         Archive::at(bytes, ArchiveOffset::Detect)
@@ -43,8 +43,8 @@ impl Archive {
         }
     }
 
-    /// Iterates over the members, in the order of the directory. An error if there are more members
-    /// than `limits` allows.
+    /// Iterates over the members, in the order of the directory. An error if the archive has more
+    /// members than `limits` allows.
     pub fn members(&mut self, limits: &ZipLimits) -> Result<MemberWalk<'_>, ArchiveError> {
         let count = self.entries.len();
         if count as u64 > limits.max_members {

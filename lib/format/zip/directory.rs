@@ -1,4 +1,4 @@
-//! The directory of an archive, and the members' own headers.
+//! The central directory of an archive, and the headers before the data of the members.
 
 use zip::CompressionMethod;
 use zip::read::ZipFileEntry;
@@ -37,8 +37,8 @@ impl Member {
         })
     }
 
-    /// Whether it is a directory. A directory with data counts as a file, because otherwise the
-    /// data would be lost.
+    /// Whether the member is a directory. A directory with data counts as a file, because otherwise
+    /// its data would be lost.
     pub fn is_directory(&self) -> bool {
         self.entry.is_dir() && self.size == 0
     }
@@ -57,7 +57,7 @@ impl Member {
     }
 }
 
-/// The place of a member's bytes, with their expected size and checksum. An
+/// Where the bytes of a member are in the archive, with the expected size and checksum. An
 /// [`Unpacker`](super::Unpacker) in any thread needs only this to inflate the member.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberData {
@@ -68,7 +68,7 @@ pub struct MemberData {
     pub(super) deflated: bool,
 }
 
-/// An iterator over the members in the directory.
+/// An iterator over the members in the central directory.
 #[derive(Debug)]
 pub struct MemberWalk<'a> {
     entries: &'a mut ZipIterableFiles<ZipWindow>,
@@ -76,7 +76,7 @@ pub struct MemberWalk<'a> {
     limits: ZipLimits,
     claimed: Ranges,
     total: u64,
-    /// The start of the directory; `None` until its first entry has been read.
+    /// The offset of the directory; `None` until the first entry of the directory has been read.
     directory: Option<u64>,
     last_entry: Option<u64>,
     first_header: u64,
@@ -88,7 +88,7 @@ impl MemberData {
         self.size
     }
 
-    /// The number of bytes of the member in the archive, which are perhaps compressed.
+    /// The number of bytes of the member in the archive. A stored member is not compressed.
     pub fn compressed_size(&self) -> u64 {
         self.compressed_size
     }
@@ -126,9 +126,9 @@ impl<'a> MemberWalk<'a> {
         Ok(Some(member))
     }
 
-    /// The place of the member's bytes. An error if the member is damaged, not supported or over a
-    /// limit. Call it only once for each member: a second call fails, because the bytes are already
-    /// in use.
+    /// Finds the bytes of a member. An error if the member is damaged, not supported or over a
+    /// limit. Call it only once for each member: a second call fails, because the bytes already
+    /// belong to a member.
     pub fn locate(&mut self, member: &Member) -> Result<MemberData, ArchiveError> {
         if member.entry.encrypted() {
             return bad("encrypted, which is not supported");
@@ -156,8 +156,8 @@ impl<'a> MemberWalk<'a> {
         })
     }
 
-    /// Returns where the data of a member start. Reads the header before the data, because only
-    /// this header contains its own length.
+    /// The offset of a member's data. Reads the header before the data, because the length of this
+    /// header is only in the header itself.
     fn data_start(&mut self, member: &Member, header: u64) -> Result<u64, ArchiveError> {
         let fixed = self.headers.at(header, 30)?;
         if fixed.len() < 30 || !fixed.starts_with(LOCAL_HEADER) {
@@ -178,7 +178,8 @@ impl<'a> MemberWalk<'a> {
         Ok(name_start + u64::from(name) + u64::from(extra))
     }
 
-    /// The name in the directory, before a Unicode name in an extra field replaced it.
+    /// The name of a member in its entry of the directory. [`Member::name`] may be another name,
+    /// because an extra field can contain a Unicode name.
     fn stored_name(&mut self, member: &Member) -> Result<&[u8], ArchiveError> {
         let at = member.entry.central_header_start();
         let length = match self.headers.at(at + 28, 2)? {
@@ -188,9 +189,9 @@ impl<'a> MemberWalk<'a> {
         Ok(self.headers.at(at + 46, usize::from(length))?)
     }
 
-    /// Checks that no members are missing in the directory. Some programs count members modulo
-    /// 65 536, and two concatenated ZIPs look like one ZIP with extra bytes before it. In both
-    /// cases members would be lost without an error.
+    /// Checks that the directory lists all members. Some programs count members modulo 65 536, and
+    /// two concatenated ZIPs look like one ZIP with extra bytes before it. In both cases members
+    /// would be lost without an error.
     fn nothing_is_left_out(&mut self) -> Result<(), ArchiveError> {
         let end = self.directory_end()?;
         if end > 0 && self.headers.at(end, 4)? == ENTRY {

@@ -1,4 +1,4 @@
-//! The reason why an archive or a member cannot be read.
+//! Errors about archives and their members.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use zip::result::ZipError;
 /// The reason why an archive or a member cannot be read.
 #[derive(Debug)]
 pub enum ArchiveError {
-    /// The file cannot be read; its content is unknown.
+    /// Reading the file failed, so its content is unknown.
     Io(io::Error),
     /// The content is damaged or is refused. The text is the reason.
     Bad(String),

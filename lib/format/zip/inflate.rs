@@ -1,4 +1,4 @@
-//! Inflates the bytes of a member. At the end, it verifies size and checksum.
+//! Inflates the bytes of a member. At the member's end, verifies its size and checksum.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::directory::MemberData;
 use super::error::{ArchiveError, bad};
 use super::window::{self, ZipBytes, ZipWindow};
 
-/// Inflates the members of one archive and reuses the buffers.
+/// Inflates the members of one archive, one after the other, with the same buffers.
 pub struct Unpacker {
     input: ZipWindow,
     inflate: Decompress,
@@ -50,24 +50,25 @@ impl Unpacker {
 pub struct MemberContents<'a> {
     unpacker: &'a mut Unpacker,
     data: MemberData,
-    /// The number of compressed bytes read.
+    /// The number of bytes read from the archive.
     taken: u64,
     /// The number of inflated bytes returned.
     given: u64,
     crc: Hasher,
-    /// Whether the compressed data have ended.
+    /// Whether the deflate stream has ended; always true for a stored member.
     ended: bool,
 }
 
 impl MemberContents<'_> {
-    /// The size in the directory. More bytes are never returned.
+    /// The inflated size according to the directory. [`MemberContents::read`] never returns more
+    /// bytes.
     pub fn size(&self) -> u64 {
         self.data.size
     }
 
-    /// Fills `out` with the next bytes of the member, and returns their number. Zero means the end,
-    /// and that size and checksum match the directory. Before that, no bytes are verified. `out`
-    /// must not be empty before the member's size is reached.
+    /// Fills `out` with the next bytes of the member, and returns their number. Returns 0 at the
+    /// member's end, after its size and checksum were compared with the directory. Bytes that were
+    /// returned before are not verified until then. `out` must not be empty before the end.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         let left = usize::try_from(self.data.size - self.given).unwrap_or(usize::MAX);
         let room = out.len().min(left);

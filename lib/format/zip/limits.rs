@@ -1,4 +1,4 @@
-//! Limits for the sizes in a directory, against ZIP bombs.
+//! Limits against ZIP bombs, for the sizes in the central directory.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::error::{ArchiveError, bad};
 
-/// Up to this size in bytes, the ratio is not checked.
+/// For a member of at most this many bytes, the ratio is not checked.
 const HARMLESS: u64 = 10 << 20;
 
 /// The limits for the sizes in a directory. The defaults accept everything that a contact centre
@@ -46,7 +46,7 @@ impl Default for ZipLimits {
 }
 
 impl ZipLimits {
-    /// The limits for a caller that only verifies an archive.
+    /// No limits, for a caller that only verifies an archive.
     pub fn none() -> ZipLimits {
         ZipLimits {
             max_member_size: Size(u64::MAX),
@@ -56,8 +56,8 @@ impl ZipLimits {
         }
     }
 
-    /// Refuses a member if the sizes in its directory entry are over a limit. `total` is the size
-    /// of this member and all members before it.
+    /// Refuses a member if its sizes, according to the directory, are over a limit. `total` is the
+    /// inflated size of this member and of all members before it.
     pub(super) fn check(&self, size: u64, compressed: u64, total: u64) -> Result<(), ArchiveError> {
         if size > self.max_member_size.0 {
             return bad(format!(

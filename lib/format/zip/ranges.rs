@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// The smallest member, in bytes. A smaller gap between two ranges cannot contain a member, so the
+/// The smallest member, in bytes. No member fits into a smaller gap between two ranges, so the two
 /// ranges are joined. A normal archive is then one range, however many members it has.
 const SMALLEST_MEMBER: u64 = 30;
 
@@ -11,7 +11,7 @@ const SMALLEST_MEMBER: u64 = 30;
 /// made to use up memory.
 const MOST_PIECES: usize = 250_000;
 
-/// A set of ranges that do not overlap.
+/// A set of byte ranges that do not overlap.
 #[derive(Debug, Default)]
 pub(super) struct Ranges {
     ends: BTreeMap<u64, u64>,

@@ -17,7 +17,7 @@ const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
 
-/// The number and the size of the members of a valid archive.
+/// The number of members of a valid archive, and their size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// The number of members, without directories.
@@ -26,9 +26,9 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-/// Verifies an archive: it must fill the file from the first byte to the last, and every member
-/// must have the size and checksum in the directory. `each` gets every verified member that is
-/// not a directory.
+/// Verifies an archive. The archive must fill the file from the first byte to the last, and the
+/// size and checksum of every member must match the directory. Calls `each` for every verified
+/// member that is not a directory.
 pub fn verify(
     file: &File,
     limits: &ZipLimits,
@@ -61,7 +61,7 @@ pub fn verify(
     Ok(summary)
 }
 
-/// Checks that the records after the directory end at the end of the file.
+/// Checks that nothing follows the end record of the archive in the file, which has `length` bytes.
 fn nothing_follows(members: &mut MemberWalk<'_>, length: u64) -> Result<(), ArchiveError> {
     let mut at = members.directory_end()?;
     loop {

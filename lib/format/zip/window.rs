@@ -1,5 +1,5 @@
-//! Reads the bytes of an archive. A part of them is kept in memory, so that several small reads
-//! near each other need only one system call.
+//! Reads the bytes of an archive through a buffer, so that several small reads near each other need
+//! only one system call.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -7,25 +7,27 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// The bytes in memory for the directory, whose entries are consecutive and have about 150 bytes.
+/// The size of the buffer for the central directory, in bytes. Its entries are consecutive and have
+/// about 150 bytes each.
 pub(super) const DIRECTORY: usize = 64 * 1024;
 
-/// The bytes in memory for the headers before the members' data.
+/// The size of the buffer for the headers before the members' data, in bytes.
 pub(super) const HEADERS: usize = 16 * 1024;
 
-/// The bytes in memory for the members' data. Larger reads are not faster.
+/// The size of the buffer for the members' data, in bytes. A larger buffer is not faster.
 pub(super) const DATA: usize = 256 * 1024;
 
 /// The bytes of an archive. Several threads can read them.
 pub trait ZipBytes: Debug + Send + Sync {
-    /// Reads bytes from `offset` on. Returns their number, which is 0 only at the end.
+    /// Reads bytes from `offset` on into `buffer`. Returns their number, which is 0 only at the end
+    /// of the archive.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// The size of the archive in bytes.
     fn size(&self) -> io::Result<u64>;
 }
 
-/// Reads with `pread`. The position of the file does not change.
+/// Reads with `pread`, which does not move the position of the file.
 impl ZipBytes for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         FileExt::read_at(self, buffer, offset)
@@ -36,12 +38,12 @@ impl ZipBytes for File {
     }
 }
 
-/// A part of an archive in memory.
+/// A reader of an archive that keeps one part of the archive in memory.
 #[derive(Debug)]
 pub(super) struct ZipWindow {
     bytes: Arc<dyn ZipBytes>,
     buffer: Vec<u8>,
-    /// The offset of `buffer[..filled]` in the archive.
+    /// The offset in the archive of the bytes `buffer[..filled]`.
     start: u64,
     filled: usize,
     position: u64,
@@ -67,7 +69,7 @@ impl ZipWindow {
         Ok(&bytes[..length.min(bytes.len())])
     }
 
-    /// Returns the bytes from `offset` on that are in memory, and reads some if there are none. The
+    /// Returns the bytes in memory from `offset` on. If there are none, reads some first. The
     /// result is empty only at the end of the archive.
     pub(super) fn some(&mut self, offset: u64) -> io::Result<&[u8]> {
         if self.buffered(offset).is_empty() {
@@ -95,7 +97,7 @@ impl ZipWindow {
                 Ok(0) => break,
                 Ok(count) => self.filled += count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // A position that no file can have is past the end of this one.
+                // The offset is larger than any file can be, so it is past the end of this file.
                 Err(e) if e.kind() == io::ErrorKind::InvalidInput => break,
                 Err(e) => return Err(e),
             }

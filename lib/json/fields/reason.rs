@@ -7,13 +7,13 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
-/// The error in a line that the fast reader refused.
+/// The reason why the fast reader refused a line.
 #[cold]
 pub(super) fn of(line: &str) -> BadLine {
     if let Err(reason) = depth::check(line) {
         return reason;
     }
-    // Half of a surrogate pair in a name is valid JSON, but this library decodes names and refuses
+    // Half of a surrogate pair in a name is valid JSON, but serde_json decodes names and refuses
     // it.
     let line = surrogates::mended(line);
     let mut json = serde_json::Deserializer::from_str(&line);

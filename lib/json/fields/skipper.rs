@@ -37,12 +37,12 @@ impl<'l> JsonSkipper<'l> {
         }
     }
 
-    /// The number of bytes before the position.
+    /// The offset of the next byte.
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
-    /// The next byte that is not white space.
+    /// Skips white space, and returns the next byte without consuming it.
     pub(super) fn peek(&mut self) -> Option<u8> {
         self.at = space(self.bytes, self.at);
         self.bytes.get(self.at).copied()
@@ -88,9 +88,9 @@ impl<'l> JsonSkipper<'l> {
         })
     }
 
-    /// Skips a value.
+    /// Skips a value, and validates it.
     pub(super) fn value(&mut self) -> Option<()> {
-        // The values that change are copied to local variables, which stay in registers.
+        // `at` is a local copy, so that it stays in a register.
         let (bytes, mut at) = (self.bytes, self.at);
         let most = MAX_DEPTH - self.depth;
         // One bit for each open bracket: 1 if it opened an object. The lowest bit is the innermost.
@@ -148,7 +148,7 @@ impl<'l> JsonSkipper<'l> {
     }
 }
 
-/// The end of a field's name.
+/// Where the name of a field ends: at the closing quote, and after the colon.
 struct NameEnd {
     quote: usize,
     after_colon: usize,
@@ -189,8 +189,8 @@ fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// The position of the closing quote of a string. `at` is the position of its first escape
-/// sequence.
+/// The position of the closing quote of a string. `at` is the position of the first escape sequence
+/// in the string.
 #[inline(never)]
 fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
@@ -211,7 +211,7 @@ fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
 #[inline(always)]
 fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     if let Some(chunk) = bytes.get(at..)?.first_chunk() {
-        // Most strings end in these 16 bytes. They are tested in one step.
+        // The first 16 bytes are tested in one step, because most strings end in them.
         let found = specials(chunk);
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize);
@@ -237,7 +237,7 @@ fn special_far(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at + bytes[at..].iter().position(is_special)?)
 }
 
-/// One bit for each byte of `chunk`: 1 if the byte is special in a string.
+/// One bit for each byte of `chunk`: 1 for a quote, a backslash or a control character.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn specials(chunk: &[u8; 16]) -> u32 {
@@ -251,7 +251,7 @@ fn specials(chunk: &[u8; 16]) -> u32 {
     move_mask_i8_m128i(is_special).cast_unsigned()
 }
 
-/// One bit for each byte of `chunk`: 1 if the byte is special in a string.
+/// One bit for each byte of `chunk`: 1 for a quote, a backslash or a control character.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 fn specials(chunk: &[u8; 16]) -> u32 {

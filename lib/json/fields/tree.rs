@@ -9,7 +9,7 @@ pub enum Step {
     Index(usize),
 }
 
-/// The result for a wanted field.
+/// Where a wanted field is in a line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Find {
     /// There is no value, or a value on the path is null.
@@ -59,7 +59,7 @@ impl FieldNode {
         }
     }
 
-    /// Whether a part of the value is wanted.
+    /// Whether a field or an element of the value is wanted.
     pub(super) fn has_children(&self) -> bool {
         !self.names.is_empty() || !self.elements.is_empty()
     }
@@ -70,7 +70,7 @@ impl FieldNode {
         child.map(|child| &child.node)
     }
 
-    /// Sets the result of all fields below this one.
+    /// Sets the results of all wanted fields below this node to `find`.
     pub(super) fn mark(&self, finds: &mut [Find], find: Find) {
         let names = self.names.iter().map(|child| &child.node);
         for child in names.chain(self.elements.iter().map(|(_, node)| node)) {

@@ -32,7 +32,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         self.skipper.is_at_end().then_some(())
     }
 
-    /// Reads a value that is wanted, or that has a wanted part.
+    /// Reads a value if it is wanted or if a part of it is wanted.
     fn wanted(&mut self, node: &FieldNode) -> Option<()> {
         let first = self.skipper.peek()?;
         let from = self.skipper.position();
@@ -64,7 +64,8 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
             match child(node, &name) {
                 None => self.skipper.value()?,
                 Some(child) => {
-                    // If a name occurs twice, only the last field counts, with everything in it.
+                    // If a name occurs twice, only the last field counts, with everything in its
+                    // value.
                     child.mark_with_self(self.finds, Find::Absent);
                     self.wanted(child)?;
                 }
@@ -95,7 +96,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
     }
 }
 
-/// The child of a node with this name.
+/// The child `name` of a node of the tree.
 fn child<'w>(node: &'w FieldNode, name: &RawString<'_>) -> Option<&'w FieldNode> {
     if !name.has_escapes {
         return node.child(name.bytes);

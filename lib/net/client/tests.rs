@@ -54,7 +54,7 @@ fn passing() -> NetError {
     e
 }
 
-/// The seconds until a request that counts as `units` is allowed.
+/// The seconds until a request that counts as `units` requests is allowed.
 fn waits(client: &Client, units: usize) -> u64 {
     let before = client.retry().instant();
     client.wait(units, "").unwrap();
@@ -63,8 +63,8 @@ fn waits(client: &Client, units: usize) -> u64 {
 
 #[test]
 fn a_reply_that_asks_for_a_pause_stops_all_requests_and_another_one_does_not() {
-    // The reply; the units of the request; the pause that the reply asks for; the pause of other
-    // requests; whether a smaller request may help.
+    // The columns: the reply; the units of its request; the pause that the reply asks for; the
+    // pause that other requests make; whether a smaller request may help.
     for (reply, units, asked, pause, slow) in [
         ("503 x", 1, None, 0, false),
         ("503 x\nretry-after: 5", 1, Some(5), 5, false),
