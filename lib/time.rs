@@ -60,7 +60,7 @@ impl Timestamp {
     /// - a date, or a date and a time without a zone, in UTC: `2026-11-01`, `2026-11-01 12:00`
     /// - epoch seconds (9 or 10 digits) or milliseconds (12 or 13 digits)
     /// - `now`, `-60d`, `now-2h`, `+1h`, relative to the parameter `now`
-    /// - `today`, `yesterday`: the start of that day in UTC ([`Zone::parse_time`]: in a zone)
+    /// - `today`, `yesterday`: the start of that day in UTC ([`zone::Zone::parse_time`]: in a zone)
     ///
     /// Times before 1970 and after 9999 are refused.
     pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Unreadable> {
