@@ -50,7 +50,7 @@ pub struct BucketService {
     settings: BucketSettings,
     dialect: Dialect,
     keys: KeyChain,
-    /// The last time in a reply, and the instant at which the reply was received.
+    /// The `Date` of the newest reply that had one, and the instant at which it was received.
     seen: Mutex<Option<(Timestamp, Instant)>>,
     /// Whether requests are signed with the service's time, because our clock is wrong.
     follows: AtomicBool,

@@ -44,9 +44,9 @@ pub struct Common {
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
     pub log_format: logger::LogFormat,
 
-    /// The mode of new data files, in octal digits as for chmod, without the bits of the umask.
-    /// States, ledgers and tokens are always readable by their user only. A file that replaces an
-    /// older one gets the mode of the older one.
+    /// The mode of new data files, in octal digits as for chmod. The umask removes bits from it. A
+    /// file that replaces an older one keeps the mode of the older one. New states, ledgers and
+    /// tokens do not use this flag: only their owner can read them.
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 

@@ -91,7 +91,7 @@ fn without_value(cause: &str) -> Option<String> {
     Some(format!("{found}, not {wanted}"))
 }
 
-/// Splits a byte stream into lines, in blocks, without decoding.
+/// Reads a byte stream in blocks and splits it into lines, without decoding.
 #[derive(Debug)]
 pub struct Lines<R> {
     input: R,

@@ -27,7 +27,7 @@ pub const KNOWN_TYPES: [&str; 9] = [
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SpelledRequest", into = "SpelledRequest")]
 pub struct ExportRequest {
-    /// The OCP group, verbatim.
+    /// The name of the OCP group, exactly as OCP spells it.
     pub group: String,
     /// Message types, verbatim.
     pub types: BTreeSet<String>,

@@ -15,7 +15,7 @@ use crate::os::signals;
 /// Delays SIGINT and SIGTERM while a few steps run.
 #[derive(Debug)]
 pub struct DeferredSignals {
-    /// Whether a signal ends the process at once.
+    /// True while signals are not deferred: a signal then ends the process at once.
     is_down: Arc<AtomicBool>,
     came: [(i32, Arc<AtomicBool>); 2],
 }

@@ -109,8 +109,9 @@ struct Args {
     #[arg(long)]
     print_api_profile: bool,
 
-    /// Print the requests without sending them, and exit. It prints every request that creates an
-    /// export, and one request of each other kind for each group, without secrets.
+    /// Print the requests without sending them, and exit. All requests that create exports are
+    /// printed. Of every other kind of request, one example for each group is printed. Secrets are
+    /// hidden.
     #[arg(long)]
     dry_run: bool,
 

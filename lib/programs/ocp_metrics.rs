@@ -85,8 +85,8 @@ Examples:
     /// Draw the rows of batch or realtime: a line of text or a picture for each series. Uses no
     /// network.
     ///
-    /// If a bucket has several rows, the row with the latest "as_of" is drawn. A bucket that may
-    /// still grow looks different from a settled bucket.
+    /// If a bucket has several rows, the row with the latest "as_of" is drawn. In a
+    /// picture, the line to a period whose number may still grow is dashed.
     #[command(before_help = plot::EXAMPLES)]
     Plot(plot::Args),
 }

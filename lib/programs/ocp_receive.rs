@@ -68,8 +68,8 @@ enum ReceiveCommand {
     /// Reads the lines of unzip-jsonl --with-source and of --wav-dir. Prints a line for each type
     /// and hour with four counts: batch (records of the export), stream (records that the lake
     /// had), missing (records that were added to the lake) and extra (records that the export
-    /// lacked). When all ZIPs of an export were read completely, ocp-receive gaps no longer prints
-    /// the hours of the export, even hours without records. Pipe in every line of unzip-jsonl: an
+    /// lacked). After all ZIPs of an export were read to the end, its hours count as compared, also
+    /// hours without records: the command `ocp-receive gaps` does not print them any more. Pipe in every line of unzip-jsonl: an
     /// input that was cut off or filtered proves nothing.
     #[command(before_help = reconcile::EXAMPLES)]
     Reconcile(reconcile::Args),

@@ -16,7 +16,7 @@ pub(crate) enum CommitFailure {
 /// Called once for each push, after its sync or after a failure.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), CommitFailure>) + Send>;
 
-/// Accepts pushes and notes.
+/// A queue for pushes, and for notes about usage and coverage.
 pub(crate) trait Inbox: Send + Sync {
     /// Adds a push to the queue. Returns the push if the queue has too many bytes or pushes; `done`
     /// is then not called.

@@ -94,7 +94,7 @@ pub struct Question {
     pub source: MetricsSource,
     /// The category.
     pub category: Category,
-    /// The OCP group, verbatim.
+    /// The name of the OCP group, exactly as OCP spells it.
     pub group: String,
     /// Names of metrics, verbatim.
     pub metrics: Vec<String>,

@@ -23,7 +23,7 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The OCP group, verbatim.
+    /// The name of the OCP group, exactly as OCP spells it.
     #[arg(long, value_name = "GROUP")]
     group: String,
 
@@ -61,11 +61,11 @@ pub(super) struct ReceiverArgs {
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(super) url: Url,
 
-    /// The URL where the vendor gets its token.
+    /// The URL from which the vendor gets the token for its pushes.
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(super) token_url: Url,
 
-    /// The client id with which the vendor gets its token.
+    /// The client id with which the vendor gets the token for its pushes.
     #[arg(long, value_name = "ID")]
     pub(super) client_id: String,
 

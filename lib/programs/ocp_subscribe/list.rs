@@ -14,7 +14,7 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The OCP group, verbatim.
+    /// The name of the OCP group, exactly as OCP spells it.
     #[arg(long, value_name = "GROUP")]
     group: String,
 
