@@ -75,7 +75,7 @@ impl Status {
     }
 
     /// The worse of two statuses. A failure that a person must solve is worse than a failure that a
-    /// retry may solve.
+    /// retry can solve.
     pub fn worse(self, other: Status) -> Status {
         let rank = |status| match status {
             Status::Done => 0,
@@ -165,7 +165,7 @@ pub fn misspelled(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).wide().into()
 }
 
-/// A failure that a later run may overcome: status 75.
+/// A failure that a later run can overcome: status 75.
 pub fn try_later(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::TryLater, text).into()
 }

@@ -4,7 +4,7 @@
 //! A program sets up [`connection`] once. [`client`] is the loop: it waits until the [`budget`] of
 //! a [`rate`] allows the request, adds credentials, and renews a refused token once. It reads
 //! `Retry-After`, and repeats a request after a temporary failure by the schedule of [`retry`].
-//! Several processes may share a rate: `turns` decides which process is next, and [`shared_budget`]
+//! Several processes can share a rate: `turns` decides which process is next, and [`shared_budget`]
 //! stores the turns in a file. [`http`] sends one request through a `proxy` to a `url`, or returns
 //! a `failure` with the reason. [`secret`] reads passwords and tokens.
 

@@ -24,7 +24,8 @@ use type_survey::TypeSurvey;
 
 pub use location::RecordLocation;
 
-/// The largest number of types of records in a report. The vendor has about ten types.
+/// The largest number of types of records in a report. If there are more, a warning says so. The
+/// vendor has about ten types.
 const TYPES: usize = 100;
 
 /// DuckDB's default of `maximum_object_size`, in bytes. Larger records are counted.

@@ -89,7 +89,7 @@ fn with_layout(command: Command) -> Command {
         .after_help(MORE)
         .after_long_help(STATUSES)
         .max_term_width(100)
-        // If a flag is given twice, the last one counts: the first one may be from an alias or a
+        // If a flag is given twice, the last one counts: the first one can be from an alias or a
         // DAG.
         .args_override_self(true)
         .mut_args(shorten)

@@ -27,8 +27,8 @@ const BUFFER: usize = 64 * 1024;
 /// less often.
 const WIDE: usize = 256 * 1024;
 
-/// The output of records. Bytes may be buffered until [`Output::flush`]. A file or object gets its
-/// name only in [`Output::finish`].
+/// The output of records. Bytes can stay in a buffer until [`Output::flush`]. A file or object gets
+/// its name only in [`Output::finish`].
 #[derive(Debug)]
 pub struct Output {
     writer: BufWriter<Blocking<File>>,
@@ -81,7 +81,7 @@ impl Output {
             (files::open_special(&path).with_context(place)?, None)
         } else {
             replaceable::check(&path)?;
-            // The incomplete files of killed runs may have gigabytes.
+            // The incomplete files of killed runs can have gigabytes.
             files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
             let file = temp.as_file().try_clone()?;
@@ -218,8 +218,8 @@ impl Output {
 
     /// The number of written bytes that are *out*. For a pipe, these are the bytes that the reader
     /// has read. For any other output, these are all written bytes; a file is synced first.
-    /// `BrokenPipe` if the reader closed the pipe. A reader that read the bytes and then failed is
-    /// not noticed.
+    /// `BrokenPipe` if the reader closed the pipe. If a reader fails after it has read the bytes,
+    /// this is not noticed.
     pub fn bytes_out(&mut self) -> io::Result<u64> {
         self.sync()?;
         let file = &self.writer.get_ref().0;
@@ -228,7 +228,7 @@ impl Output {
         }
         // If the system does not know how many bytes are unread, all bytes count as read.
         let left = ioctl_fionread(file).unwrap_or(0);
-        // The pipe is checked after its bytes are counted, because a reader may empty the pipe and
+        // The pipe is checked after its bytes are counted, because a reader can empty the pipe and
         // then close it.
         let mut fds = [PollFd::new(file, PollFlags::empty())];
         poll(&mut fds, Some(&Timespec::default()))?;

@@ -32,8 +32,8 @@ pub struct ProbeRequest {
     pub body: Option<String>,
 }
 
-/// Settings that may be wrong, the most likely one first. If the reply shows the right value of the
-/// first setting, the advice contains this value.
+/// Settings that could be wrong, the most probable one first. If the reply shows the right value of
+/// the first setting, the advice contains this value.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeAdvice {
     /// The settings.

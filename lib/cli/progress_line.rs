@@ -49,12 +49,12 @@ impl ProgressLine {
         }
     }
 
-    /// Whether this run may show a progress line.
+    /// Whether the progress line is turned on. It is shown only after 2 s.
     pub(crate) fn is_shown(&self) -> bool {
         self.bar.is_some()
     }
 
-    /// Replaces the text of the line. `text` is called only if this run may show a line.
+    /// Replaces the text of the line. `text` is called only if the line is turned on.
     pub(crate) fn say(&self, text: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_message(text());

@@ -32,7 +32,7 @@ use crate::time::{Timestamp, show_duration};
 /// The name of the binary that contains all programs.
 const MULTI_CALL: &str = "callpipe";
 
-/// The result of a body that did not fail.
+/// The result of a program's body (its own code) that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Something was done.
@@ -322,8 +322,8 @@ fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     ExitCode::from(Status::Usage.code())
 }
 
-/// If the user types `--group`, suggests `--ocp-group`: the user more probably means an option that
-/// ends with the unknown word than an option with a similar spelling.
+/// If the user types `--group`, suggests `--ocp-group`. clap would suggest an option with a similar
+/// spelling, but an option that ends with the unknown word is a better guess.
 fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
     if e.kind() != ErrorKind::UnknownArgument {
         return;

@@ -1,7 +1,7 @@
 //! `-o 'since-{state}.ndjson'`: a name that depends on the state that the run continues from.
 //!
 //! Only the program can know this state, because it has the lock or the lease when it reads the
-//! state. If a script reads the state earlier, other runs may replace it before the program starts.
+//! state. If a script reads the state earlier, other runs can replace it before the program starts.
 //! Then the file with the new records would get the name of an older file, and replace it.
 
 use std::ffi::OsString;
@@ -21,16 +21,16 @@ use crate::cli::named_files::NamedFiles;
 use crate::error;
 use crate::os::{files, unnamed};
 
-/// The only placeholder. Any other text in braces stays in the name as it is.
+/// The only placeholder in the name of an output. Any other text in braces stays as it is.
 const PLACEHOLDER: &str = "{state}";
 
 /// The file or object of `--output`, before the state is known.
 #[derive(Debug)]
 pub(super) struct UnnamedOutput {
     place: FileOrObject,
-    /// For an object: its service, and the directory for the data before the upload.
+    /// For an object: the service of its bucket, and the directory for the data before the upload.
     service: Option<(BucketService, PathBuf)>,
-    /// The files and objects of the other options.
+    /// The files and objects of the other options, to compare with this output.
     others: NamedFiles,
 }
 

@@ -7,8 +7,8 @@
 //!   name;
 //! - in a pipe: the reader has read all bytes, and has not closed the pipe.
 //!
-//! There is a limit: a reader that read the bytes from the pipe and failed afterwards is not
-//! noticed. If the reader may fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader
+//! There is a limit: if the reader fails after it has read the bytes from the pipe, this is not
+//! noticed. If the reader can fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader
 //! has ended. For a socket, it is not known which bytes were read; all written bytes count as safe.
 
 use std::io;
@@ -28,9 +28,9 @@ pub struct Commit<'o> {
 }
 
 impl<'o> Commit<'o> {
-    /// `stop` ends the wait for a slow reader. `is_noted` says whether the program writes notes.
-    /// With notes, a reader that leaves early is an error with status 1. Without notes, the program
-    /// ends with status 0 after its reader has left, like a filter.
+    /// `stop` ends the wait for a slow reader. `is_noted` says whether the program writes notes
+    /// (a state or a ledger). With notes, a reader that leaves early is an error with status 1.
+    /// Without notes, the program ends with status 0 after its reader has left, like a filter.
     pub fn new(output: &'o mut Output, stop: &Stop, is_noted: bool) -> Commit<'o> {
         Commit {
             output,
@@ -57,7 +57,7 @@ impl<'o> Commit<'o> {
         written.map_err(|e| self.explain(e.into()))
     }
 
-    /// Flushes the output, without a note.
+    /// Flushes the output. Unlike [`Commit::commit`], saves no progress.
     pub fn flush(&mut self) -> anyhow::Result<()> {
         let flushed = io::Write::flush(self.output);
         flushed.map_err(|e| self.explain(e.into()))
@@ -237,7 +237,8 @@ mod tests {
         assert_eq!(text, "one\ntwo\n[\"three\"]\nfour\n");
     }
 
-    /// Writes until the first error, after the reader has left. Returns the status of this error.
+    /// Closes the reading end of a pipe, and then writes to the pipe until the first error. Returns
+    /// the status of this error.
     fn left(is_noted: bool, write: impl Fn(&mut Commit<'_>) -> anyhow::Result<()>) -> Status {
         let (mut output, reader) = pipe();
         drop(reader);

@@ -1,4 +1,4 @@
-//! Checks the readers of states and side logs with inputs of the fuzzer.
+//! Feeds the fuzzer's input to the code that reads states and side logs, and checks the results.
 
 use std::path::Path;
 

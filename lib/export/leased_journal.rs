@@ -2,7 +2,7 @@
 //! as a whole. A lease prevents two runs from writing it at the same time.
 //!
 //! When [`LeasedJournal::append`] returns, its line and all lines before it are in the bucket. So a
-//! line that may be lost needs no request of its own: a later append writes it, too.
+//! line whose loss does no harm needs no request of its own: a later append writes it, too.
 
 use std::sync::Arc;
 
@@ -72,8 +72,8 @@ impl LeasedJournal {
         self.save()
     }
 
-    /// Appends one record that may be lost. The next [`LeasedJournal::append`] or the end of the
-    /// run writes it to the bucket. Status 75 if another run has taken the lease.
+    /// Appends one record whose loss does no harm. The next [`LeasedJournal::append`] or the end of
+    /// the run writes it to the bucket. Status 75 if another run has taken the lease.
     pub fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         self.check()?;
         self.text.extend(journal::line_of(record)?);

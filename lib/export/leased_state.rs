@@ -58,7 +58,7 @@ impl LeasedState {
         })
     }
 
-    /// The path in the run's directory to which the names of side logs are appended.
+    /// The start of the path of each side log in the run's directory: `.NAME.GENERATION` follows.
     pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join(NAME)
     }

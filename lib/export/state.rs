@@ -252,8 +252,8 @@ impl State {
         }
     }
 
-    /// The path to which the names of side logs are appended. For a state in a bucket, the files at
-    /// these paths are copies, and [`State::save`] writes them to the bucket.
+    /// The start of the path of each side log: `.NAME.GENERATION` follows. For a state in a bucket,
+    /// the side logs at these paths are copies, and [`State::save`] writes them to the bucket.
     pub fn path(&self) -> PathBuf {
         match &self.source {
             StateSource::File { path, .. } => path.clone(),

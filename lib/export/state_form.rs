@@ -17,7 +17,7 @@ pub(super) struct StateForm {
     /// The newest version that this program reads.
     pub(super) version: u32,
     pub(super) settings: Map<String, Value>,
-    /// The names of the settings that older states may lack.
+    /// The names of the settings that older states can lack.
     pub(super) later: &'static [&'static str],
 }
 

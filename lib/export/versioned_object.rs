@@ -12,7 +12,7 @@ use crate::os::mutex::lock;
 pub(super) struct VersionedObject {
     service: Arc<BucketService>,
     url: BucketUrl,
-    /// The version; `None` if the object does not exist.
+    /// The version of the object; `None` if the object does not exist.
     etag: Mutex<Option<String>>,
 }
 

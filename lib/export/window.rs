@@ -58,7 +58,7 @@ impl Window {
         Window::new(self.from.max(earliest), self.to.min(latest))
     }
 
-    /// Cuts this window into consecutive windows of `size`; the last one may be shorter.
+    /// Cuts this window into consecutive windows of `size`; the last one can be shorter.
     /// A `size` of less than one millisecond counts as one millisecond.
     pub fn cut(self, size: Duration) -> impl Iterator<Item = Window> {
         let size = size.max(Duration::from_millis(1));

@@ -241,7 +241,7 @@ impl<'a> Row<'a> {
         self.cells.get(index).unwrap_or_default()
     }
 
-    /// Whether the row ends with a line end. If not, the input ends with this row, which may be
+    /// Whether the row ends with a line end. If not, the input ends with this row, which can be
     /// incomplete.
     pub fn has_line_end(&self) -> bool {
         self.has_line_end

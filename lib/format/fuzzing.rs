@@ -1,4 +1,4 @@
-//! Checks the readers of tables and archives with inputs of the fuzzer.
+//! Feeds the fuzzer's input to the code that reads tables and archives, and checks the results.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::csv::Rows;
 use super::zip::{self, Archive, Unpacker, ZipBytes, ZipLimits};
 
-/// Checks each row that ends with a line end: if only the header and this row are read again, the
-/// cells are the same. A row of empty cells may then be no row.
+/// Reads a table. For each row with a line end, reads a second table of only the header and this
+/// row, and checks that the cells are the same. If all cells are empty, the second table is allowed
+/// to have no row.
 pub(crate) fn csv(bytes: &[u8], _: &Path) {
     let Ok(mut rows) = Rows::new(bytes) else {
         return;

@@ -5,7 +5,7 @@
 
 use super::fields::{Record, Slot};
 
-/// The largest number of watched fields.
+/// The largest number of watched fields: `seen` is a number with one bit for each of them.
 const MOST: usize = u64::BITS as usize;
 
 /// The fields that the command line names.
@@ -17,7 +17,7 @@ pub struct FieldWatch {
 }
 
 impl FieldWatch {
-    /// Watches the first 64 of these fields. The text of a field is the option that named it.
+    /// Watches the first 64 of these fields. Each has the option that names it, and its slot.
     pub fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
         fields.truncate(MOST);
         FieldWatch {
@@ -49,7 +49,7 @@ impl FieldWatch {
         self.seen
     }
 
-    /// The options of the fields whose bits in `seen` are 0.
+    /// The options that name the fields whose bits in `seen` are 0.
     pub fn missing(&self, seen: u64) -> Vec<&str> {
         let fields = self.fields.iter().enumerate();
         fields

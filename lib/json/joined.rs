@@ -26,7 +26,8 @@ enum JsonPlace {
     Escape(usize),
 }
 
-/// Joins the lines of a value, block by block.
+/// Joins the lines of each value in an input that arrives in blocks. Between two blocks, it
+/// remembers the place in the input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Joiner(JsonPlace);
 
@@ -71,7 +72,7 @@ impl Joiner {
             (JsonPlace::Text(depth), b'"') => JsonPlace::Value(depth),
             (JsonPlace::Text(depth), b'\\') => JsonPlace::Escape(depth),
             // A JSON string cannot contain a line break. So the value is cut off, and the next line
-            // may be good.
+            // can be good.
             (JsonPlace::Text(_) | JsonPlace::Escape(_), b'\n') => JsonPlace::Start,
             (JsonPlace::Text(depth) | JsonPlace::Escape(depth), _) => JsonPlace::Text(depth),
         }

@@ -75,7 +75,7 @@ pub fn explain(error: &serde_json::Error) -> String {
     }
 }
 
-/// serde_json's message about a wrong type, without the value, because the value may be private.
+/// serde_json's message about a wrong type, without the value, because the value can be private.
 fn without_value(cause: &str) -> Option<String> {
     let differs = |what| cause.strip_prefix(what);
     let rest = differs("invalid type: ").or_else(|| differs("invalid value: "))?;
@@ -129,8 +129,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Whether the next line is in memory. If not, [`Lines::next_line`] will read and may wait, so
-    /// a filter on a live stream flushes its output first.
+    /// Whether the next line is in memory. If not, [`Lines::next_line`] reads and can block, so a
+    /// filter on a live stream flushes its output first.
     pub fn is_buffered(&mut self) -> bool {
         self.find_end().is_some()
     }

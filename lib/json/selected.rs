@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::fields::{Fields, Record, Slot, Step, text};
 use super::path;
 
-/// A field of the output.
+/// A field that the user selects for the output.
 #[derive(Clone, Debug)]
 pub struct SelectedField {
     /// The name of the field in the output.

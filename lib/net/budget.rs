@@ -59,8 +59,8 @@ impl SlidingWindow {
     }
 }
 
-/// Says when a request to one service is allowed: each window of its lane must have room, and the
-/// service must allow the request. All threads share this budget; with a [`RateShare`], other
+/// Says when a request to one service is allowed: when every rate of its lane allows it, and the
+/// service's own limits allow it, too. All threads share this budget; with a [`RateShare`], other
 /// processes share it, too.
 ///
 /// A lane is a set of requests that has its own rate: all requests, or the requests for one OCP

@@ -75,7 +75,7 @@ pub struct ApiCall<'a> {
     pub method: Method,
     /// The name of the request in messages: `GET https://…` or a window. Without secrets.
     pub what: String,
-    /// The URL. Its query may contain a secret.
+    /// The URL. Its query can contain a secret.
     pub url: Url,
     /// The value of `Accept`: the media type of the reply.
     pub accept: &'a str,

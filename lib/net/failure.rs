@@ -1,4 +1,4 @@
-//! The reason why there is no complete reply, and whether another try may help.
+//! The reason why there is no complete reply, and whether another try can help.
 
 use std::fmt;
 use std::io;
@@ -12,9 +12,9 @@ use crate::net::url::{Url, show};
 pub struct NetError {
     /// The request did not reach the service, so every kind of request can be repeated.
     pub unsent: bool,
-    /// Whether another try may help.
+    /// Whether another try can help.
     pub passing: bool,
-    /// A timeout ended the request. If it reached the service, a smaller request may help.
+    /// A timeout ended the request. If it reached the service, a smaller request can help.
     pub timed_out: bool,
     /// The name of the host does not exist.
     pub no_such_host: bool,

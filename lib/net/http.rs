@@ -137,7 +137,7 @@ pub struct Request<'a> {
     pub body: Option<RequestBody<'a>>,
 }
 
-/// The body of a request; its content may be secret.
+/// The body of a request; its content can be secret.
 #[derive(Clone, Copy)]
 pub struct RequestBody<'a> {
     /// The media type.

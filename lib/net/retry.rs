@@ -124,8 +124,8 @@ pub struct Failed {
     pub code: Option<u16>,
     /// Whether the service may have acted on the request.
     pub sent: bool,
-    /// Whether a smaller request may help: the request timed out, or the reply was 502 or 504
-    /// without a wait to keep.
+    /// Whether a smaller request can help: a request that may have reached the service timed out,
+    /// or the reply was 502 or 504 and did not ask for a wait.
     pub slow: bool,
 }
 

@@ -23,13 +23,13 @@ use crate::os::redaction;
 /// secret.
 const GLANCE: Duration = Duration::from_millis(5);
 
-/// How long to wait for the line of a helper that has ended.
+/// After a helper has ended, how long to wait for the thread that reads its output.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// ECHILD, which the standard library has no name for.
 const NO_CHILD: i32 = 10;
 
-/// The longest secret, in bytes.
+/// The largest part of a helper's first line that is read, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
 /// A text that prints as `[redacted]`. It has no `Display`: to get the text, call
@@ -122,7 +122,7 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
 /// Runs the helper `sh -c command`, with `env` added to its environment, and returns the first line
 /// that it prints. The helper's stderr is passed through, so that it can explain an error; its
 /// stdout is never shown. This function waits until the helper ends. It does not wait until the
-/// pipe is closed, because a background process may keep it open. A helper that hangs is killed
+/// pipe is closed, because a background process can keep it open. A helper that hangs is killed
 /// when a stop is requested.
 pub fn from_command(
     command: &str,
@@ -139,7 +139,7 @@ pub fn from_command(
         .with_context(place)?;
     let (sender, line) = mpsc::channel();
     if let Some(pipe) = child.stdout.take() {
-        // The thread is not joined, because its read may last as long as a background process of
+        // The thread is not joined, because its read can last as long as a background process of
         // the helper.
         thread::Builder::new()
             .spawn(move || {

@@ -52,7 +52,7 @@ pub enum RateScope {
 pub struct RateShare {
     /// Whether each lane (OCP group) has its own rate.
     pub by_lane: bool,
-    /// The directory of caches, which contains the record; `None` if there is no such directory.
+    /// The cache directory, which contains the shared record; `None` if there is no such directory.
     pub home: Option<PathBuf>,
     /// Identifies the API and the account.
     pub identity: Vec<String>,
@@ -115,8 +115,9 @@ impl SharedBudget {
         }
     }
 
-    /// Asks, perhaps again, whether a request that counts as `units` may be sent. Places that were
-    /// granted before and are not counted yet are used first.
+    /// Asks, perhaps again, whether a request that counts as `units` may be sent. The request needs
+    /// one granted place for each unit. It first uses granted places of this process that are not
+    /// counted yet.
     pub(super) fn ask(&self, units: usize) -> anyhow::Result<Turn> {
         let mut own = lock(&self.own);
         self.renew(&mut own)?;

@@ -1,13 +1,13 @@
 //! Decides which of several processes that share one rate may send the next request.
 //!
 //! The record is a list of places, in the order in which the processes asked for them. A place is
-//! the entry of one request. A place is first waiting, then granted (the request may be on its
+//! the entry of one request. A place is first waiting, then granted (the request can be on its
 //! way), then used (the reply began). A place is *young* if it is younger than the rate's period; a
 //! waiting place is always young. A request may be sent when the number of young places before its
 //! own is less than the rate's limit. So no request waits forever, and no period has more requests
 //! than the limit.
 //!
-//! A process may be killed at any time. Its waiting place is dropped if the process does not ask
+//! A process can be killed at any time. Its waiting place is dropped if the process does not ask
 //! again within [`LEASE`]. Its granted place counts as used at the latest [`grace`] after the
 //! grant.
 
@@ -28,7 +28,8 @@ const LONGEST_WAY: Duration = Duration::from_secs(30);
 /// The record that the processes share: the list of places, and the pause.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Turns {
-    /// The longest period of all rates that processes have used, in milliseconds.
+    /// The longest period of all rates that processes have used, in milliseconds. A used place
+    /// stays in the list for this time.
     period: u64,
     closed: Option<Closed>,
     places: Vec<Place>,
@@ -57,8 +58,8 @@ enum PlaceStep {
 }
 
 impl Turns {
-    /// A new record in place of a lost one. It assumes that all requests of the rate were sent just
-    /// now.
+    /// A new record in place of a lost one. It assumes that as many requests as the rate allows
+    /// were sent just now.
     pub(super) fn spent(rate: Rate, now: &MachineTime) -> Turns {
         let place = |number| Place {
             id: format!("lost-{number}"),
@@ -172,7 +173,7 @@ fn grace(per: Duration) -> Duration {
     LONGEST_WAY.min(per / 2)
 }
 
-/// The time until `places` contains fewer young places than the rate's limit.
+/// The time until `places` contains fewer [young](self) places than the rate's limit.
 fn wait_behind(places: &[Place], rate: Rate, now: &MachineTime) -> Duration {
     let mut young_for: Vec<Duration> = Vec::with_capacity(places.len());
     for place in places {
@@ -334,7 +335,7 @@ mod tests {
                 if fate == 0 {
                     lives[process] += 1;
                 } else if turns.ask(&id, rate, &clock.machine_time()).is_zero() {
-                    // The request reaches the service now, but its process may die before it counts
+                    // The request reaches the service now, but its process can die before it counts
                     // the request.
                     sent.push(passed);
                     if fate > 2 {

@@ -3,7 +3,7 @@
 use ::url::Host;
 pub use ::url::Url;
 
-/// A URL as text for messages, without its query, user and password. The query may
+/// A URL as text for messages, without its query, user and password. The query can
 /// contain a signature.
 pub fn show(url: &Url) -> String {
     let mut url = url.clone();

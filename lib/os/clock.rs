@@ -97,7 +97,7 @@ impl Clock {
         })
     }
 
-    /// The time of the wall clock, which may jump.
+    /// The time of the wall clock, which can jump.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => Timestamp::now(),

@@ -1,7 +1,7 @@
 //! Defers SIGINT and SIGTERM during a few steps.
 //!
-//! This module is for programs that these signals may end at any other time. Programs that must
-//! save a state before they end use [`crate::os::signals::Stop`].
+//! This module is for programs that these signals are allowed to end at any other time. Programs
+//! that must save a state before they end use [`crate::os::signals::Stop`].
 
 use std::io;
 use std::sync::Arc;

@@ -204,7 +204,7 @@ pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         if is_temp_name(&entry.file_name())
-            // Another run may remove the file before its metadata is read.
+            // Another run can remove the file before its metadata is read.
             && entry.metadata().is_ok_and(|file| file.is_file() && is_own(&file))
             // Over NFS, a lock needs a file that is open for writing.
             && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
@@ -256,7 +256,7 @@ pub fn real(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         if path.exists() {
-            // An open file under /dev/fd may have no other path.
+            // An open file under /dev/fd can have no other path.
             return path.canonicalize().unwrap_or(path);
         }
         match fs::read_link(&path) {

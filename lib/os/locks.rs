@@ -11,7 +11,7 @@ use crate::error::{self, Failure, Status};
 
 /// The number of attempts to lock a file. The pauses between them are 1, 2, 4 … ms: half a second
 /// in all. A process that the holder forked shares the lock until it executes its own program. So
-/// the lock may stay for a few milliseconds after its holder ended.
+/// the lock can stay for a few milliseconds after its holder ended.
 const TRIES: u32 = 10;
 
 /// The result of an attempt to lock a file.

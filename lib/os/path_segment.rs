@@ -5,8 +5,8 @@ use crate::os::digest;
 /// The longest result, in bytes. Common file systems allow 255 bytes, so 55 are left for a suffix.
 const LONGEST: usize = 200;
 
-/// Turns a name into one component of a path. Letters, digits and `._-` stay, but `.` and `-` not
-/// at the start; all other bytes become `%XX`. A long result is cut and gets a part of the name's
+/// Turns a name into one component of a path. Letters, digits and `._-` stay. All other bytes, and
+/// a `.` or `-` at the start, become `%XX`. A long result is cut and gets a part of the name's
 /// SHA-256. So two names never become the same component.
 pub fn safe(name: &str) -> String {
     let mut safe = String::new();

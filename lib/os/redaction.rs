@@ -1,7 +1,7 @@
 //! Cleans texts for stderr and reports: removes tokens and the secrets of this process, and escapes
 //! control characters.
 //!
-//! A service may return a token in a title, a status word, a redirect or a header. A file name may
+//! A service can return a token in a title, a status word, a redirect or a header. A file name can
 //! contain an escape sequence. So this module remembers the secrets that the process reads, and the
 //! logger and the report use it to clean each text before they write the text.
 
@@ -11,12 +11,11 @@ use std::sync::Mutex;
 
 use crate::os::mutex::lock;
 
-/// The number of secrets that are remembered until the run ends. These are the first ones, so
-/// passwords and keys are among them.
+/// How many texts (secrets and their URL-encoded forms) are redacted until the run ends. These are
+/// the first ones, so passwords and keys are among them.
 const LASTING: usize = 512;
 
-/// The number of further secrets that are remembered. In a long run, newer tokens replace older
-/// ones.
+/// How many later texts are also redacted. In a long run, newer tokens replace older ones.
 const PASSING: usize = 64;
 
 /// The shortest secret to redact, in bytes. A shorter secret would occur in most messages.

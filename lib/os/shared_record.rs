@@ -2,7 +2,7 @@
 //! changes it and writes all of it.
 //!
 //! The record is one line with a checksum. A process writes it in place, so that the locked file is
-//! also the written file. A process that is killed while it writes may leave a line with a wrong
+//! also the written file. A process that is killed while it writes can leave a line with a wrong
 //! checksum, but its lock ends. So the next process does not wait: it reads such a line as
 //! [`SharedContent::Damaged`].
 
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::os::locks::{self, LockOutcome};
 use crate::os::{checked_line, private};
 
-/// The largest record, in bytes.
+/// The largest part of the file that is read, in bytes. A longer record counts as damaged.
 const LONGEST: u64 = 16 << 20;
 
 /// A shared record that this process has not locked.
@@ -66,7 +66,7 @@ impl SharedRecord {
     /// Locks the record; `None` if another process has locked it.
     pub(crate) fn hold(&self) -> anyhow::Result<Option<HeldRecord>> {
         let place = || self.path.display().to_string();
-        // The file is opened each time, because a user may empty the cache and so delete the file.
+        // The file is opened each time, because a user can empty the cache and so delete the file.
         let file = private::open(&self.path).with_context(place)?;
         Ok(match locks::try_lock(&file).with_context(place)? {
             LockOutcome::Held => None,
@@ -89,7 +89,7 @@ impl HeldRecord {
         if text.is_empty() {
             return Ok(SharedContent::Empty);
         }
-        // After the newline there may be the end of an older, longer line.
+        // After the newline there can be the end of an older, longer line.
         let line = memchr::memchr(b'\n', &text).map(|end| &text[..end]);
         let whole = line.filter(|line| checked_line::verify(line).is_ok());
         let value = whole.and_then(|line| serde_json::from_slice(line).ok());

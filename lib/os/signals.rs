@@ -52,8 +52,8 @@ pub(crate) fn on_hangup(hook: impl Fn() + Send + 'static) -> io::Result<()> {
     named.spawn(listen).map(drop)
 }
 
-/// How long an orderly end may take. Airflow kills a process after about 60 s, and a person
-/// waits less.
+/// The default time between a request to stop and the forced exit. Airflow kills a process after
+/// about 60 s, and a person waits less.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// A request to stop, shared by all threads.

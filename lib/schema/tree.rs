@@ -6,11 +6,11 @@ use super::location::{First, RecordLocation};
 use crate::json::cursor::TextCursor;
 use crate::json::fields::text;
 
-/// The largest number of paths for each type of record. An object that is used as a dictionary can
-/// have a key for each id.
+/// The largest number of paths for each type of record. Without a limit, an object with ids as keys
+/// would add a path for each id.
 pub(super) const PATHS: usize = 2000;
 
-/// The longest key that is stored, in bytes. A longer key is not the name of a field.
+/// The longest key in a path, in bytes. A longer key is not the name of a field.
 const LONGEST: usize = 256;
 
 /// The types of values.
@@ -34,7 +34,7 @@ const ROOT: usize = 0;
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<PathNode>,
-    /// The number of values that are not counted at any path.
+    /// The number of values that are not counted at any path, because a limit was reached.
     pub(super) left_out: u64,
 }
 
@@ -42,8 +42,8 @@ pub(super) struct Tree {
 #[derive(Debug)]
 pub(super) struct PathNode {
     pub(super) path: String,
-    /// The node for the path up to its last `[]`: this node itself if the path ends with `[]`.
-    /// `None` if the path has no `[]`.
+    /// The index of the node whose path is this path up to its last `[]`, inclusive. `None` if this
+    /// path has no `[]`.
     pub(super) elements: Option<usize>,
     pub(super) names: HashMap<String, usize>,
     element: Option<usize>,

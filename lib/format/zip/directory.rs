@@ -178,7 +178,7 @@ impl<'a> MemberWalk<'a> {
         Ok(name_start + u64::from(name) + u64::from(extra))
     }
 
-    /// The name of a member in its entry of the directory. [`Member::name`] may be another name,
+    /// The name of a member in its entry of the directory. [`Member::name`] can be another name,
     /// because an extra field can contain a Unicode name.
     fn stored_name(&mut self, member: &Member) -> Result<&[u8], ArchiveError> {
         let at = member.entry.central_header_start();

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::error::{ArchiveError, bad};
 
-/// For a member of at most this many bytes, the ratio is not checked.
+/// For a member of at most this many inflated bytes, `max_ratio` is not checked.
 const HARMLESS: u64 = 10 << 20;
 
 /// The limits for the sizes in a directory. The defaults accept everything that a contact centre

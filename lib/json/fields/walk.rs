@@ -64,8 +64,8 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
             match child(node, &name) {
                 None => self.skipper.value()?,
                 Some(child) => {
-                    // If a name occurs twice, only the last field counts, with everything in its
-                    // value.
+                    // If a name occurs twice, the last field counts. So forget what was found in an
+                    // earlier field with this name.
                     child.mark_with_self(self.finds, Find::Absent);
                     self.wanted(child)?;
                 }
