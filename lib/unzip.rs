@@ -2,7 +2,7 @@
 //!
 //! A member's bytes do not change; only a missing newline at its end is added, so that no two lines
 //! become one. A line is refused if it does not begin with `{` and end with `}`, or if it is not
-//! UTF-8. An error in a member or an archive does not stop other members and archives.
+//! UTF-8. After an error in a member or a ZIP, the other members and ZIPs are still unpacked.
 
 mod args;
 mod blocks;
@@ -68,8 +68,8 @@ pub struct Unzip<'a> {
 
 impl<'a> Unzip<'a> {
     /// Prepares a run, and creates the directory for recordings, if one is requested. With several
-    /// threads, or if the output is a pipe, the last records may be written only by
-    /// [`Unzip::finish`], but in the same order.
+    /// threads, or if the output is a pipe, the last records are possibly not written before
+    /// [`Unzip::finish`] is called. The order of the records is the same.
     pub fn new(
         selection: &'a MemberArgs,
         threads: usize,
@@ -240,7 +240,7 @@ impl<'a> Unzip<'a> {
         writer.leave(walked.result, zip.line.as_ref())
     }
 
-    /// Writes the output of all members that were unpacked.
+    /// Waits until all pending members are unpacked, and writes their output.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         match &mut self.parallel {
             None => Ok(()),

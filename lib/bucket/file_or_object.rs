@@ -97,8 +97,8 @@ impl FileOrObject {
     }
 }
 
-/// Text for the end of the message that refuses an address which is not `s3://`. For `gs://`, the
-/// text says how to reach Google's buckets; otherwise it is empty.
+/// The end of the error message for an address that does not start with `s3://`. For `gs://`, it
+/// says how to reach Google's buckets; otherwise it is empty.
 fn service_of(address: &str) -> &'static str {
     let is_google = address
         .get(..5)

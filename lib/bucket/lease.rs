@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 /// How long a lease lasts if it is not renewed.
 const LASTS: Duration = Duration::from_secs(120);
 
-/// The interval of renewals.
+/// The time between two renewals of a lease.
 const RENEWED: Duration = Duration::from_secs(30);
 
 /// The most attempts to take a lease. An attempt fails if another run writes the lease meanwhile.

@@ -26,7 +26,8 @@ pub const SMALL: u64 = 4 * BLOCK;
 const AHEAD: u64 = 2;
 
 /// The number of blocks in memory for each reader: each thread that unpacks, and the thread that
-/// reads the headers. The latter is ahead, and its blocks should stay until the others need them.
+/// reads the headers. The thread that reads the headers is ahead, and its blocks should stay until
+/// the other threads need them.
 const EACH: usize = 4;
 
 /// An object that is read in parts. All parts are of the same version.

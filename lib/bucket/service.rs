@@ -35,8 +35,9 @@ use crate::net::retry::{Attempt, Failed, Retry};
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// After a reply 429, one of the last requests of a run is repeated at most this often, after this
-/// pause. Google allows one write of the same object per second.
+/// If the service refuses one of the last requests of a run with 429, the request is repeated up to
+/// `LAST_PAUSES` times, after `LAST_PAUSE` each time. Google allows one write of the same object
+/// per second.
 const LAST_PAUSES: u32 = 3;
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -44,7 +45,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct BucketService {
     client: Client,
-    /// Replaces `client` at the end of a run, because a signal may have stopped `client`.
+    /// The client for the end of a run: a signal stops `client`, but not this one.
     last_client: Client,
     is_ending: AtomicBool,
     settings: BucketSettings,

@@ -209,7 +209,7 @@ impl BucketService {
         })
     }
 
-    /// The uploads that are neither complete nor aborted, if their objects' keys start with the key
+    /// The uploads that are neither complete nor aborted, for objects whose keys start with the key
     /// of `prefix`. Empty if the service cannot list uploads.
     pub fn unfinished(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<UnfinishedUpload>> {
         let mut found = Vec::new();

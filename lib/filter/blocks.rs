@@ -18,7 +18,7 @@ use crate::os::{pipes, readiness};
 /// The sizes for reading. Tests use other sizes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// The bytes of one read.
+    /// The size of one read, in bytes.
     pub block: usize,
     /// The longest line, in bytes.
     pub line: usize,
@@ -55,7 +55,7 @@ pub struct Inputs {
     /// The start of a line whose end has not been read yet.
     carry: Vec<u8>,
     stop: Option<PipeReader>,
-    /// Whether a JSON value may extend over several lines.
+    /// Whether a JSON value is allowed to extend over several lines.
     joins: bool,
 }
 
@@ -142,7 +142,7 @@ impl Inputs {
         block.source = open.source.clone();
         block.offset = open.offset;
         let bytes = &mut block.bytes;
-        // A long line must not keep its memory after the line was decided.
+        // After a long line was decided, most of its memory is freed.
         if bytes.len() > 4 * self.sizes.block {
             bytes.truncate(self.sizes.block);
             bytes.shrink_to_fit();

@@ -4,7 +4,7 @@
 //!   dialogs of one call share.
 //! - `time` in a `dialog_end` is the time when the dialog *started*.
 //! - An unknown value is an absent field, null, `""`, or the text `undefined` or `null`.
-//! - A field that is a number today may be a string in the service's next release.
+//! - A field that is a number today can be a string in the service's next release.
 
 pub mod flags;
 mod kvps;
@@ -79,7 +79,7 @@ impl Cdr {
         })
     }
 
-    /// Decides one record.
+    /// Decides whether the flags keep a record.
     pub(super) fn decide(&mut self, record: &Record<'_, '_>) -> Result<Verdict, BadLine> {
         let is_root =
             |(step, kind)| number(record, step) == Some(0.0) && says(record, kind) == "Flow";
@@ -112,7 +112,8 @@ impl Cdr {
         }
     }
 
-    /// Lists of texts. The line of every passing record contains at least one text of each list.
+    /// Lists of texts: if the flags keep a record, its line contains at least one text of each
+    /// list.
     pub(super) fn needles(&self) -> Vec<Clause> {
         let mut needles: Vec<Clause> = self.tests.iter().filter_map(OneOf::needle).collect();
         needles.extend(self.kvps.as_ref().and_then(Kvps::needle));

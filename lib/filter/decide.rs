@@ -1,4 +1,4 @@
-//! Decides the lines of a block: the kept and the rejected records.
+//! Decides which records in the lines of a block are kept, and which are rejected.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -21,8 +21,9 @@ use crate::json::lines::{line_length, without_bom, without_end};
 use crate::time::Timestamp;
 use crate::time::zone::Zone;
 
-/// The most bad records of one result. After this number, the rest of the block is decided later,
-/// because the reasons need more memory than the records.
+/// After this many bad records, [`Decider::decide`] stops, and decides the rest of the block in
+/// another call. Otherwise the error texts of a block with many bad records would take too much
+/// memory.
 const REJECTS: usize = 1000;
 
 /// The options of a filter run.
@@ -42,17 +43,17 @@ pub struct FilterJob {
     pub timed: bool,
     /// The field with the array of records in each line; `None` if each line is a record.
     pub envelope: Option<String>,
-    /// Whether lines that cannot contain a kept record are not fully validated.
+    /// Whether full validation is skipped for lines that cannot contain a kept record.
     pub trusted: bool,
     /// The flags that set how a kept record is printed.
     pub projection: ProjectionArgs,
     /// The flags that choose which kept records are printed.
     pub selection: SelectionArgs,
-    /// The directory for temporary files of a selection.
+    /// The directory for temporary files of --dedupe and --sample.
     pub temp_dir: PathBuf,
 }
 
-/// Decides lines.
+/// Decides which records are kept.
 #[derive(Debug)]
 pub struct Decider {
     fields: Fields,
@@ -61,7 +62,7 @@ pub struct Decider {
     expr: Option<Expr>,
     projection: Projection,
     keys: Option<Keys>,
-    /// Whether a selection chooses among the kept records after they were decided.
+    /// Whether --dedupe or --sample chooses among the kept records.
     selects: bool,
     envelope: Option<Envelope>,
     prefilter: Option<Prefilter>,
@@ -82,8 +83,8 @@ impl Decider {
             .transpose()?;
         let needles = expr.iter().flat_map(Expr::needles);
         let needles: Vec<_> = cdr.needles().into_iter().chain(needles).collect();
-        // A line that the prefilter skips counts as one record, but an envelope can hold several
-        // records.
+        // A line that the prefilter skips counts as one record. An envelope can hold several
+        // records, so there is no prefilter then.
         let looks_outside = job.trusted && job.envelope.is_none();
         let prefilter = looks_outside.then(|| Prefilter::new(needles)).flatten();
         let mut watched = Vec::new();
@@ -174,8 +175,8 @@ impl Decider {
         at
     }
 
-    /// Decides the line at `place`. `text` is the same line as text; `None` if it may be invalid
-    /// UTF-8.
+    /// Decides the line at `place`. `text` is the same line as text; `None` if it is possibly not
+    /// valid UTF-8.
     fn line(
         &mut self,
         block: &[u8],

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub struct Decided {
     /// The kept records, in the format in which they are printed.
     pub kept: Vec<u8>,
-    /// Facts about each record in `kept`, if a selection chooses among these records. `counts.kept`
-    /// does not include these records.
+    /// Facts about each record in `kept` for --dedupe and --sample; empty without these flags. If
+    /// it is not empty, `counts.kept` does not count these records.
     pub each: Vec<KeptRecord>,
     /// The rejected records.
     pub rejects: Vec<Rejected>,
@@ -57,7 +57,7 @@ pub struct FilterCounts {
     pub bytes: u64,
     /// Records that have no time although --from or --to needs one.
     pub without_time: u64,
-    /// Which of the fields that the command line names were found in a record: one bit for each
+    /// The fields that the command line names and that were found in a record: one bit for each
     /// field.
     pub seen_fields: u64,
     /// The earliest time of a record in the output.

@@ -26,7 +26,7 @@ struct NumberedBlock {
     turn: u64,
     block: LineBlock,
     decided: Decided,
-    /// How many bytes of the block are decided. The writer decides the rest.
+    /// The lines before this byte of the block are decided. The writer decides the others.
     end: usize,
 }
 
@@ -83,7 +83,8 @@ fn run(
         }
         drop(done);
         let result = write(&decided, &recycle, scan);
-        // Some threads wait for one of these. When they are dropped, the threads end.
+        // Threads can be waiting for one of these three. When all three are dropped, the threads
+        // end.
         drop((stop, recycle, decided));
         result
     })
@@ -134,7 +135,8 @@ fn write(
             Ok(block) => block?,
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {
-                // A reader of a live stream needs the finished records before this thread waits.
+                // In a live stream, the reader of the output needs the finished records before this
+                // thread waits.
                 scan.flush()?;
                 match decided.recv() {
                     Ok(block) => block?,

@@ -77,7 +77,7 @@ fn needle(text: &str, spelled: Spelled) -> Option<String> {
     part.filter(|part| !part.is_empty()).map(str::to_owned)
 }
 
-/// Tests whether a line may contain a kept record.
+/// Tests whether a line can contain a kept record.
 #[derive(Debug)]
 pub(crate) struct Prefilter {
     clauses: Vec<Vec<Finder<'static>>>,
@@ -100,7 +100,7 @@ impl Prefilter {
         })
     }
 
-    /// Whether the line may contain a kept record.
+    /// Whether the line can contain a kept record.
     pub(crate) fn passes(&self, line: &[u8]) -> bool {
         let holds =
             |clause: &Vec<Finder<'_>>| clause.iter().any(|needle| needle.find(line).is_some());

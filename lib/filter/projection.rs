@@ -366,7 +366,7 @@ mod tests {
         };
         let table = |cells: &str| format!("\u{feff}n,day\r\n{cells}\r\n");
         assert_eq!(excel(&[], LINE), table(",2026-11-01 00:00:00"));
-        // In New York, the clocks go back six hours later.
+        // In New York, the clocks go back six hours after this time, so it is still summer time.
         let new_york = ["--tz", "America/New_York"];
         assert_eq!(excel(&new_york, LINE), table(",2026-10-31 20:00:00"));
         let odd = "{\"n\":\"a\\nb\",\"time\":9223372036854775807}\n";

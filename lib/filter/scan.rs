@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 pub struct Pace {
     /// The number of threads.
     pub threads: usize,
-    /// The bytes of one read and of the longest line.
+    /// The size of one read, and the length of the longest line.
     pub sizes: Sizes,
     /// Whether kept records are flushed after each block, as a live stream needs it.
     pub live: bool,
@@ -116,7 +116,8 @@ impl<'a> Scan<'a> {
     pub(super) fn inputs(&mut self, mut inputs: Inputs) -> anyhow::Result<()> {
         let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
-            // A reader of a live stream needs the finished records before this thread waits.
+            // In a live stream, the reader of the output needs the finished records before this
+            // thread waits.
             if !inputs.is_ready() {
                 self.flush()?;
             }

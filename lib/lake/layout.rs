@@ -104,7 +104,7 @@ pub(crate) struct Layout {
 /// Where the files of a lake are.
 #[derive(Debug)]
 enum LakeRoot {
-    /// A directory, with notes if a later run may unpack the same ZIPs. Without notes, the caller
+    /// A directory, with notes if a later run can unpack the same ZIPs. Without notes, the caller
     /// repeats a batch until it has recorded that the lines about the batch's files were printed.
     /// So all files of a batch count as new.
     Directory(PathBuf, Option<UnlistedZips<DirectoryNotes>>),

@@ -44,8 +44,8 @@ impl KeyReader {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {
-            // A verification also has a voiceprint, but that was created earlier, so its time does
-            // not count.
+            // The record of a voice verification also has a voiceprint, but one that was created
+            // earlier, so the time of the voiceprint does not count.
             let is_enrolment = kind.as_deref() == Some("vb_enrolment");
             let enrolled = record.get(self.enrolled).filter(|_| is_enrolment);
             enrolled.and_then(instant)

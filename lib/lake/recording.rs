@@ -16,7 +16,7 @@ use crate::os::unsynced::{self, NamedTempFile};
 
 const EXTENSION: &str = ".wav";
 
-/// The longest file name, in bytes.
+/// The longest file name that usual file systems allow, in bytes.
 const LONGEST: usize = 255;
 
 /// Whether a member is a recording: its name ends with `.wav`, in any case.
@@ -133,7 +133,7 @@ pub(crate) fn keep_staged(
     Ok(path)
 }
 
-/// The names that a recording may get, in the order in which they are tried.
+/// The names that a recording can get, in the order in which they are tried.
 pub(crate) fn names(name: &str, sha256: &str) -> [String; 3] {
     [
         name.to_owned(),
@@ -142,9 +142,9 @@ pub(crate) fn names(name: &str, sha256: &str) -> [String; 3] {
     ]
 }
 
-/// Calls `put` with each of the possible paths whose name is free, until `put` returns true.
-/// Returns the path, and true. If a file with the same content has one of the names, returns that
-/// path, and false.
+/// Tries the [`names`] of a recording one after the other. If a name is free, calls `put` with its
+/// path; if `put` returns true, returns the path and true. If a file with this name has the same
+/// content, returns its path and false.
 fn place(
     directory: &Path,
     name: &str,

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 
 const TYPE: &str = "message_type=dialog_end";
 
-/// The numbers of root records in the files of a lake.
+/// The numbers of root records in the files of a lake. Each call has one root record.
 #[derive(Debug, Default)]
 pub(crate) struct RootCounts {
     /// The number of root records for each group and hour in UTC. The group is empty if a record

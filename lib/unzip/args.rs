@@ -56,7 +56,7 @@ impl MemberArgs {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
     }
 
-    /// Whether the records of a ZIP may be followed by a line about the ZIP.
+    /// Whether --with-source and --layout allow a line about a ZIP after its records.
     pub(super) fn says_ends(&self) -> bool {
         self.with_source && self.layout.layout.is_none()
     }

@@ -15,11 +15,11 @@ pub(super) const BLOCK: usize = 256 * 1024;
 /// After a line with more bytes than this, the memory of the buffer for lines is freed.
 pub(super) const LONG: usize = 64 * 1024;
 
-/// The additional blocks for the job whose output is written next. It fills one block while the
-/// other block is written.
+/// The number of additional blocks for the job whose output is written next. It fills one block
+/// while the other block is written.
 const FOR_THE_NEXT: usize = 2;
 
-/// Blocks that are lent; a dropped block returns to the pool.
+/// A pool that lends blocks. When a block is dropped, it returns to the pool.
 #[derive(Debug)]
 pub(super) struct Blocks {
     state: Mutex<LentBlocks>,
@@ -35,7 +35,7 @@ struct LentBlocks {
     next: u64,
 }
 
-/// Bytes to be written, in a lent block.
+/// Output of a job, in a block that the pool has lent.
 #[derive(Debug)]
 pub(super) struct OutputBlock {
     bytes: Vec<u8>,
@@ -66,7 +66,7 @@ impl Blocks {
         }
     }
 
-    /// From now on the output of the job `turn` is written next.
+    /// Call this before the output of the job `turn` is written.
     pub(super) fn wait_for(&self, turn: u64) {
         lock(&self.state).next = turn;
         self.changed.notify_all();

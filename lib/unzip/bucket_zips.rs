@@ -27,7 +27,7 @@ const AHEAD_BYTES: u64 = 3 * FIRST_PART;
 /// the same time.
 const AHEAD_ZIPS: usize = 8;
 
-/// The open ZIPs of a bucket, and the ZIPs that are requested ahead.
+/// The open ZIPs in buckets, and the ZIPs that are requested ahead.
 pub(super) struct BucketZips {
     readers: usize,
     spool_dir: PathBuf,

@@ -19,9 +19,9 @@ pub struct UnzipCounts {
     pub skipped: u64,
     /// Recordings that were written, or that existed already.
     pub recordings: u64,
-    /// Recordings that were skipped without --wav-dir.
+    /// Recordings that were skipped because --wav-dir is not given.
     pub recordings_skipped: u64,
-    /// Byte order marks before lines, which are not written.
+    /// Byte order marks before lines; the marks are not written.
     pub boms: u64,
     /// Lines that were passed on, without blank lines.
     pub lines: u64,
@@ -54,13 +54,14 @@ impl UnzipCounts {
         report.set("lines", self.lines);
     }
 
-    /// Whether every ZIP that the command line or stdin names could be read.
+    /// Whether every ZIP could be opened and read, and no line of stdin is about an export that has
+    /// no ZIP yet.
     pub fn is_complete(&self) -> bool {
         self.unreadable == 0 && self.unfinished == 0
     }
 
-    /// The result of the run. If a file is unreadable and there are bad records, the unreadable
-    /// file decides the status.
+    /// The result of the run. If a ZIP is unreadable and there are also bad records, the unreadable
+    /// ZIP decides the status.
     pub fn outcome(&self, rejects: anyhow::Result<()>) -> anyhow::Result<Outcome> {
         if self.unreadable > 0 {
             if let Err(e) = rejects {

@@ -5,7 +5,8 @@ use std::io;
 use crate::error::Failure;
 use crate::format::zip;
 
-/// Why a member ends early: an error in the member's data, or an error that ends the run.
+/// Why reading a member of a ZIP stopped before its end: an error in the ZIP's data, or an error
+/// that ends the run.
 #[derive(Debug)]
 pub(super) enum MemberError {
     Source(zip::ArchiveError),
@@ -13,7 +14,7 @@ pub(super) enum MemberError {
 }
 
 impl From<zip::ArchiveError> for MemberError {
-    /// An error of the bucket service is fatal, because it is not an error of the archive.
+    /// An error of the bucket service is fatal, because it is not an error in the ZIP.
     fn from(e: zip::ArchiveError) -> MemberError {
         match e {
             zip::ArchiveError::Io(e) => match e.downcast::<Failure>() {

@@ -26,7 +26,7 @@ pub enum ZipInput {
 
 impl ZipInput {
     /// Detects the content of `stdin` by its first bytes: a ZIP begins with `PK`. If the command
-    /// line names stdin as a ZIP (`is_named`), a ZIP may also begin with other bytes. But if stdin
+    /// line names stdin as a ZIP (`is_named`), a ZIP can also begin with other bytes. But if stdin
     /// begins like a JSON line, stdin is a ZIP only if it is a file that has the directory of a
     /// ZIP. A ZIP in a pipe is copied to a file without a name in `spool_dir`, because the
     /// directory of a ZIP is at its end.

@@ -11,7 +11,7 @@ use crate::json::lines::{BOM, MAX_LINE, line_length, record, without_end};
 use crate::unzip::error::MemberError;
 
 /// A member with at most this many bytes is verified before any of them is written. A larger member
-/// is written while it is inflated, because it may not fit into memory.
+/// is written while it is inflated, because it can be too large for the memory.
 const PROVEN_FIRST: usize = 4 << 20;
 
 /// Passes on lines that can be records, and refuses the others.
@@ -45,7 +45,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes a member on. The error of a bad member says how many of its lines were printed.
+    /// Passes the lines of a member on. The error of a damaged member says how many of its lines
+    /// were printed before.
     pub(super) fn pump(
         &mut self,
         contents: MemberContents<'_>,

@@ -1,10 +1,10 @@
-//! A number of bytes of memory from which several threads take bytes.
+//! A budget of memory that several threads share.
 
 use std::sync::{Arc, Mutex};
 
 use crate::os::mutex::lock;
 
-/// The number of bytes that can still be taken.
+/// A budget of memory: the number of bytes that can still be taken.
 #[derive(Debug)]
 pub(super) struct MemoryBudget(Mutex<u64>);
 

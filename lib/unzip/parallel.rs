@@ -29,14 +29,16 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// The number of blocks for each thread that unpacks, if there are several: 2 MiB.
+/// The number of blocks for unpacked bytes per thread, if several threads unpack: 2 MiB for each.
 const BLOCKS: usize = 8;
 
-/// The number of blocks if only one thread unpacks: 1 MiB. The pipe to the reader can hold another
-/// 1 MiB. This thread never waits for another thread that unpacks.
+/// The number of blocks for unpacked bytes if only one thread unpacks: 1 MiB. This is enough,
+/// because it never waits for the output of another thread, and the pipe to the reader can hold
+/// another 1 MiB.
 const BLOCKS_OF_ONE: usize = 4;
 
-/// The most pending jobs and ends of ZIPs for each thread.
+/// The most entries in the queue of pending work, for each thread that unpacks. If there are more,
+/// the caller writes the oldest output before it adds more members.
 const JOBS: usize = 8;
 
 /// The most bytes of pending members for each thread, as compressed in the ZIP. A ZIP in a bucket
@@ -49,7 +51,8 @@ const COMPRESSED_BYTES: u64 = 6 << 20;
 const JOB_MEMBERS: usize = 512;
 const JOB_BYTES: u64 = 1 << 20;
 
-/// A pending job or the end of a ZIP, in the order of writing.
+/// An entry in the queue of pending work: a job whose output is not written yet, or the end of a
+/// ZIP.
 #[derive(Debug)]
 struct Pending {
     zip: Arc<Zip>,
@@ -62,14 +65,14 @@ enum What {
         turn: u64,
         compressed_size: u64,
         parts: Receiver<ReplayPart>,
-        /// When this value is dropped, the job ends early.
+        /// If this value is dropped, the thread stops the job, because nobody needs the output.
         _wanted: Arc<()>,
     },
     /// The end of the ZIP.
     End(Walked),
 }
 
-/// The threads, and their pending work.
+/// The threads that unpack, and the queue of pending work, in the order of writing.
 #[derive(Debug)]
 pub(super) struct Parallel {
     threads: Vec<JoinHandle<()>>,
@@ -116,7 +119,8 @@ impl Parallel {
         })
     }
 
-    /// Adds a member of `zip` to the pending work. An error ends the ZIP, or the whole run.
+    /// Adds a member of `zip` to the pending work. After an error, the caller skips the rest of the
+    /// ZIP, or ends the run.
     pub(super) fn push(
         &mut self,
         zip: &Arc<Zip>,
@@ -220,7 +224,7 @@ impl Parallel {
 
     fn is_far_ahead(&self) -> bool {
         let threads = self.threads.len();
-        // Each thread may have a job, even if this job alone exceeds the limit.
+        // Each thread gets a job, even if this job alone exceeds the limit.
         if self.pending.len() <= threads {
             return false;
         }
@@ -252,8 +256,8 @@ impl Parallel {
         }
     }
 
-    /// Ends a ZIP early. If the walk of the ZIP has not ended, returns the error, which ends the
-    /// walk.
+    /// Drops the pending work of `zip` after the error `e`. If the directory of the ZIP is still
+    /// being read, returns `e`, so that the reading stops.
     fn give_up(
         &mut self,
         zip: &Arc<Zip>,

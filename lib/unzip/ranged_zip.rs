@@ -1,4 +1,4 @@
-//! Reads one ZIP in a bucket: its first part, which may be requested ahead, and then the blocks
+//! Reads one ZIP in a bucket: its first part, which can be requested ahead, and then the blocks
 //! that are needed for unpacking.
 
 use std::io;

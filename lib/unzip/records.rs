@@ -21,7 +21,7 @@ use crate::lake::partition_key::{KeyReader, PathKey, RecordKey};
 use crate::schema::{RecordLocation, Survey};
 use crate::time::Timestamp;
 
-/// Joins pieces to whole lines, and reads the records in them.
+/// Joins pieces of a member's lines to whole lines, and reads the records in them.
 #[derive(Debug)]
 pub(super) struct Records {
     reader: KeyReader,
@@ -40,13 +40,15 @@ pub(super) struct Records {
     filed: Filed,
 }
 
-/// The numbers of files and ZIPs so far, and the records that differ from their paths.
+/// The numbers of files and ZIPs so far, and of records whose type or hour is not that in their
+/// member's path.
 #[derive(Debug, Default)]
 struct Filed {
     written: u64,
     kept: u64,
     withheld: u64,
-    /// Records whose type differs from the type in their path. `hours` is the same for the hour.
+    /// Records whose type differs from the type in the path of their member. `hours` is the same
+    /// for the hour.
     kinds: Differs,
     hours: Differs,
 }
@@ -54,7 +56,7 @@ struct Filed {
 #[derive(Debug, Default)]
 struct Differs {
     count: u64,
-    /// The place of the first record that differs, and what differs.
+    /// The place of the first such record, with the value in the path and the value in the record.
     example: Option<String>,
 }
 
@@ -77,7 +79,8 @@ pub(super) struct RecordOutputs<'w> {
 }
 
 impl Records {
-    /// Opens the survey and the lake, if the flags ask for them; `None` if they ask for neither.
+    /// Opens the survey of --schema-report and the files of --layout; `None` if neither flag is
+    /// given.
     pub(super) fn new(
         selection: &MemberArgs,
         places: &ZipPlaces<'_>,
@@ -106,7 +109,7 @@ impl Records {
         }))
     }
 
-    /// Starts a member.
+    /// Prepares to read the lines of a member.
     pub(super) fn begin(&mut self, source: &Arc<str>, member: &str) {
         self.hint = PathKey::of(member);
         if self.wraps {
@@ -132,7 +135,7 @@ impl Records {
         self.offset = line.offset + line.length;
     }
 
-    /// Takes some bytes of the member's lines. They may begin and end inside a line.
+    /// Takes some bytes of the member's lines. They can begin and end inside a line.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -253,8 +256,8 @@ impl Records {
         Ok(output.flush()?)
     }
 
-    /// Logs how paths differ from their records. Returns the survey, and the files for
-    /// [`Layout::listed`].
+    /// Logs how many records have another type or hour than the path of their member. Returns the
+    /// survey, and the files for [`Layout::listed`].
     pub(super) fn end(self, report: &mut Report) -> (Option<Survey>, Option<Layout>) {
         if self.layout.is_some() {
             self.filed.report(report);
@@ -264,7 +267,8 @@ impl Records {
 }
 
 impl Filed {
-    /// The type and the hour of a record. Those in the record have priority over those in its path.
+    /// The type and the hour of a record. Those in the record have priority over those in the path
+    /// of its member.
     fn settle<'l>(
         &mut self,
         told: RecordKey<'l>,

@@ -24,7 +24,8 @@ pub(super) struct ReplayPart {
     pub(super) is_last: bool,
 }
 
-/// Says what the bytes between the previous mark and `end` are, and what followed them.
+/// Says what the bytes between the previous mark and `end` are, and which call on the sink followed
+/// them.
 #[derive(Debug)]
 struct ReplayMark {
     end: usize,
@@ -105,7 +106,7 @@ impl ReplayPart {
     }
 }
 
-/// The sink of a thread that unpacks.
+/// The sink of a thread that unpacks. It sends the output of a job to the thread that writes.
 pub(super) struct ReplayBuffer<'a> {
     turn: u64,
     blocks: &'a Arc<Blocks>,
@@ -117,8 +118,8 @@ pub(super) struct ReplayBuffer<'a> {
 }
 
 impl<'a> ReplayBuffer<'a> {
-    /// A buffer for the output of the job `turn`. Its parts are sent to `writer`. When `wanted` is
-    /// gone, nobody needs the output any more.
+    /// A buffer for the output of the job `turn`. Its parts are sent to `writer`. After the value
+    /// behind `wanted` was dropped, nobody needs the output any more.
     pub(super) fn new(
         turn: u64,
         blocks: &'a Arc<Blocks>,
@@ -136,7 +137,7 @@ impl<'a> ReplayBuffer<'a> {
         }
     }
 
-    /// Ends the job.
+    /// Sends the last part of the job's output.
     pub(super) fn finish(mut self) {
         // If the writer does not receive the last part, it does not need the output any more.
         let _ = self.send(true);
@@ -231,7 +232,7 @@ impl MemberSink for ReplayBuffer<'_> {
         self.send_if_full()?;
         match goes_on {
             true => Ok(()),
-            // The writer finds the reason in the mark.
+            // The mark tells the writer the reason.
             false => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
         }
     }

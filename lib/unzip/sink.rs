@@ -6,7 +6,7 @@ use super::counts::UnzipCounts;
 use super::error::MemberError;
 use super::wav;
 
-/// The result of a member.
+/// The result of unpacking a member of a ZIP without an error.
 #[derive(Debug)]
 pub(super) enum TaskOutcome {
     Lines,
@@ -20,11 +20,11 @@ pub(super) trait MemberSink: Write {
     /// The counts to which the counts of the member are added.
     fn counts(&mut self) -> &mut UnzipCounts;
 
-    /// An error if the output is not needed any more. A job that writes nothing for a long time
-    /// must call this now and then.
+    /// Returns an error if the output is not needed any more. A job that writes nothing for a long
+    /// time must call this function now and then.
     fn go_on(&mut self) -> io::Result<()>;
 
-    /// Starts a member.
+    /// Starts the output of the member `name`.
     fn begin(&mut self, name: String);
 
     /// Skips a byte order mark before a line.
@@ -33,7 +33,8 @@ pub(super) trait MemberSink: Write {
     /// Takes a refused line of the member.
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()>;
 
-    /// Ends the member. Returns an error only if the archive or the run must end.
+    /// Ends the member. Returns an error only if the rest of the ZIP must be skipped, or the run
+    /// must end.
     fn end(&mut self, done: Result<TaskOutcome, MemberError>) -> Result<(), MemberError>;
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
 use crate::json::lines::Lines;
 
-/// The most lines that are read ahead.
+/// The most lines of stdin that are read ahead.
 const AHEAD: usize = 16;
 
 /// A line of stdin.

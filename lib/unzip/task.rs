@@ -1,4 +1,4 @@
-//! The work on one member, on any thread.
+//! Unpacks one member of a ZIP, on any thread.
 
 use super::args::MemberArgs;
 use super::sink::{MemberSink, TaskOutcome};
@@ -7,7 +7,7 @@ use crate::format::zip::{ArchiveError, MemberData, Unpacker};
 use crate::unzip::error::MemberError;
 use crate::unzip::line_validator::{LineValidator, prefix};
 
-/// A member and the work on it.
+/// A member of a ZIP, and how it is unpacked. `work` is an error if the member cannot be unpacked.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) name: String,
@@ -16,7 +16,7 @@ pub(super) struct Task {
     pub(super) skipped: u64,
 }
 
-/// The work on a member.
+/// How a member of a ZIP is unpacked: as lines, as a recording, or not at all.
 #[derive(Debug)]
 pub(super) enum Work {
     Lines(MemberData),
@@ -42,7 +42,7 @@ impl Task {
         }
     }
 
-    /// Does the work. An error of this function ends the archive, or the whole run.
+    /// Unpacks the member. After an error, the caller skips the rest of the ZIP, or ends the run.
     pub(super) fn run(
         self,
         selection: &MemberArgs,

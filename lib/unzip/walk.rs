@@ -1,4 +1,4 @@
-//! Makes tasks from the directory of an archive.
+//! Reads the directory of a ZIP, and makes a task of each member that the flags select.
 
 use std::mem;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct Zip {
     pub(super) line: Option<ZipLine>,
 }
 
-/// How a walk ended.
+/// How the walk through the directory of a ZIP ended.
 #[derive(Debug)]
 pub(super) struct Walked {
     /// The number of members that --member left out after the last task.

@@ -1,4 +1,4 @@
-//! A thread that unpacks.
+//! Runs unpacking jobs in a thread.
 
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, Weak};
@@ -11,7 +11,7 @@ use super::walk::Zip;
 use crate::format::zip::Unpacker;
 use crate::os::mutex::lock;
 
-/// Members of one ZIP, for one thread.
+/// A job: some members of one ZIP that one thread unpacks.
 pub(super) struct UnpackJob {
     pub(super) zip: Arc<Zip>,
     pub(super) tasks: Vec<Task>,

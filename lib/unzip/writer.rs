@@ -34,7 +34,7 @@ pub(super) struct Writer<'a> {
     records: Option<Records>,
     /// Whether no error in the ZIP has been found so far.
     is_good: bool,
-    /// The counts at the start of the ZIP.
+    /// The counts when the current ZIP was started.
     before: UnzipCounts,
 }
 
@@ -69,7 +69,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends a ZIP. An error in a ZIP does not stop the other ZIPs.
+    /// Ends a ZIP: prints the last lines, or handles the error. Returns only an error that ends the
+    /// run.
     pub(super) fn leave(
         &mut self,
         result: Result<(), MemberError>,
@@ -93,7 +94,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Prints the line about a ZIP that follows its records, if all of the ZIP was read.
+    /// Prints the line that follows the records of a ZIP, if all of the ZIP was read.
     fn say_end(&mut self, line: Option<&ZipLine>) -> anyhow::Result<()> {
         let is_all = self.is_good
             && self.selection.member.is_empty()

@@ -1,12 +1,12 @@
-//! Lines about ZIPs: input lines that name ZIPs, and output lines after all of a ZIP was read.
+//! Lines about ZIPs: input lines that name ZIPs, and output lines that follow the records of a ZIP.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::json::lines::explain;
 
-/// The fields of a line of `export-fetch` that are used. All but `path` are printed again, to name
-/// the export.
+/// The fields that are used from a line of `export-fetch`. All but `path` are printed again, to
+/// name the export.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ZipLine {
     /// `None` if the export has no ZIP, or no ZIP yet.

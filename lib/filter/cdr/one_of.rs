@@ -6,14 +6,14 @@ use super::super::prefilter::{Clause, Spelled};
 use crate::cdr::{is_nothing, says};
 use crate::json::fields::{Fields, Record, Slot};
 
-/// How a field contains a value.
+/// The part of a field that is compared with the wanted values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The whole field is the value. If this field has a value, the fields after it do not count.
+    /// The whole field. If the field has a value, the fields after it are not compared.
     Sure,
-    /// The whole field can be the value.
+    /// The whole field.
     Whole,
-    /// The part after the last dot can be the value.
+    /// The part after the last dot.
     LastSegment,
 }
 
@@ -46,8 +46,8 @@ impl OneOf {
         }
     }
 
-    /// A list of texts. The line of every passing record contains at least one of them. `None` if
-    /// there is no such list.
+    /// A list of texts: if a record passes the test, its line contains at least one of them. `None`
+    /// if there is no such list.
     pub(super) fn needle(&self) -> Option<Clause> {
         if self.wanted.iter().any(String::is_empty) {
             return None;

@@ -233,8 +233,8 @@ pub(super) fn check() -> bool {
     })
 }
 
-/// The smallest request, in bytes, that [`has_room`] checks. For smaller requests, the watchdog
-/// measures their sum.
+/// The smallest request for memory, in bytes, that [`has_room`] checks. The watchdog measures the
+/// sum of smaller requests.
 const SMALL: usize = 64 * 1024;
 
 /// Whether the evaluation in this thread may take this many more bytes at once. If not, every later

@@ -16,7 +16,7 @@ use super::patterns::each;
 use super::single::is_single;
 use terms::{bind, call, pipe};
 
-/// Variable names that no expression can contain.
+/// Variable names for rewritten terms. No expression can contain them.
 const INDEX: &str = "$!index";
 const FROM: &str = "$!from";
 const TO: &str = "$!to";
@@ -116,7 +116,7 @@ fn string<'t>(
     add(sum, Term::Str(None, plain)).unwrap_or_default()
 }
 
-/// The definition. If the function is recursive, a check of the limits is added before its body.
+/// If the function that `def` defines is recursive, adds a check of the limits before its body.
 pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
     let mut calls_itself = false;
     each(&def.body, &mut |term| {

@@ -1,7 +1,7 @@
 //! The functions for expressions: jq's library without the functions that a filter must not use.
 //!
-//! Functions that jq defines in its own language are in the prelude. Functions of jaq with the
-//! results of jq are reused; the others are here.
+//! Functions that jq defines in its own language are in the prelude. Functions of jaq that give the
+//! same results as in jq are reused; the others are here.
 
 mod context;
 mod conversions;
@@ -30,7 +30,7 @@ pub(super) use regex::check as check_pattern;
 
 const PRELUDE: &str = include_str!("prelude.jq");
 
-/// Functions of jaq with the results of jq. They keep their names.
+/// Functions of jaq that give the same results as in jq. They keep their names.
 const FROM_JAQ: &str = "\
     first limit skip keys_unsorted ascii_downcase ascii_upcase reverse \
     startswith endswith trim ltrim rtrim now utf8bytelength contains indices \

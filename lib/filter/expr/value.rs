@@ -155,7 +155,7 @@ mod tests {
             r#".a == "x\ufffd""#,
             r#"{"a":"x\ud83d","b":"\\ud83d"}"#
         ));
-        // A name with half of a surrogate pair also gets the replacement character.
+        // Half of a surrogate pair in a field name is replaced, too.
         assert!(keeps(
             r#".a == 1 and has("\ufffd")"#,
             r#"{"\udfaa":0,"a":1}"#

@@ -13,7 +13,7 @@ use crate::time::zone::Zone;
 pub struct Iso {
     pub(super) name: String,
     time: Slot,
-    /// The slot of the field `name`, which the record may already have.
+    /// The slot of the field `name`, which some records already have.
     pub(super) own: Slot,
     /// The zone for local time in a spreadsheet; `None` for RFC 3339 in UTC.
     clocks: Option<Zone>,

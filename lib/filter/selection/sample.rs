@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 /// The most bytes of records in memory. If there are more, all records are in a file.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
 
-/// The records that may still be in the sample.
+/// Chooses a sample while the records are read.
 #[derive(Debug)]
 pub struct Sample {
     size: usize,
@@ -54,7 +54,7 @@ impl Sample {
         }
     }
 
-    /// Makes a record a candidate, or ignores it. A later record may replace a candidate.
+    /// Makes a record a candidate, or ignores it. A later record can replace a candidate.
     pub(super) fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
         self.offered += 1;
         let lot = lot(self.seed, self.offered);

@@ -1,6 +1,6 @@
 //! Notes about unlisted ZIPs in a bucket: one or more objects for each run that has not succeeded.
-//! A note does not show whether its run is still running, so two runs may list the same files as
-//! written.
+//! A note does not show whether its run is still running, so it can happen that two runs list the
+//! same files as written.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const NOTES: &str = "/.callpipe-unlisted/";
 /// the note again.
 const MOST: usize = 500;
 
-/// The notes of a lake in a bucket.
+/// Stores the notes about unlisted ZIPs of a lake in a bucket.
 #[derive(Debug)]
 pub(super) struct BucketNotes {
     service: Arc<BucketService>,

@@ -16,7 +16,7 @@ use crate::os::unsynced;
 const PREFIX: &str = ".callpipe-";
 const SUFFIX: &str = ".unlisted";
 
-/// The notes of a lake in a directory.
+/// Stores the notes about unlisted ZIPs of a lake in a directory.
 #[derive(Debug)]
 pub(super) struct DirectoryNotes {
     root: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct DirectoryNotes {
 struct OwnNotes {
     path: PathBuf,
     file: File,
-    /// The length of the file in bytes, first without its last line, then with it.
+    /// The length of the file in bytes: `before` is without the last line, `length` with it.
     before: u64,
     length: u64,
 }

@@ -48,7 +48,8 @@ impl Published {
     }
 }
 
-/// The name T in `message_type=T`. An empty `kind` means that the type is unknown.
+/// The directory name for a type of records: the T in `message_type=T`. An empty `kind` means that
+/// the type is unknown.
 pub(crate) fn type_directory(kind: &str) -> String {
     match kind {
         "" => UNKNOWN.to_owned(),

@@ -28,10 +28,11 @@ pub(super) fn publish(
     stage(root, &mut parcels, spill)?;
     let mut name_them = || {
         // The lock lets two runs that unpack the same ZIP name their files one after the other. If
-        // the file system has no locks, both may name files at the same time, but this is unlikely.
+        // the file system has no locks, it can happen that both name files at the same time, but
+        // this is unlikely.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
-        // Everything that fails if the disk is full is done before the first file gets its name.
+        // All steps that fail on a full disk are done before the first file gets its name.
         stage(root, &mut parcels, spill)?;
         let mut named = NewNames {
             changed: create_directories(root, &parcels, spill)?,
@@ -61,7 +62,7 @@ pub(super) fn publish(
     }
 }
 
-/// The directories and files that were changed so far.
+/// The directories to sync and the files that have got their names so far.
 struct NewNames {
     /// The directories to sync.
     changed: BTreeSet<PathBuf>,

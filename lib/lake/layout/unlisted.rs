@@ -2,9 +2,9 @@
 //! status 0.
 //!
 //! A program that reads the lines of a run often uses only those with the status `written`. If the
-//! run is killed or fails, that program may not have read them. Then the next run must not list the
-//! files as `kept`. So a run notes a ZIP before the first of its files gets its name, and removes
-//! its notes when it has succeeded.
+//! run is killed or fails, it can be that the program has not read them. Then the next run must not
+//! list the files as `kept`. So a run notes a ZIP before the first of its files gets its name, and
+//! removes its notes when it has succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -93,8 +93,8 @@ impl<P: NotePlace> UnlistedZips<P> {
         if all == 0 {
             return Ok(PublishStatus::Kept);
         }
-        // The notes of other runs are read even if all files are missing. So a note is removed even
-        // if its run named no file.
+        // The notes of other runs are read even if all files are missing, so that `take_over` also
+        // removes the note of a run that named no file.
         let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
         let is_written = is_left || missing == all;
         if is_written || missing > 0 {
@@ -119,7 +119,7 @@ impl<P: NotePlace> UnlistedZips<P> {
         });
     }
 
-    /// Whether another run has noted a ZIP that has the same stem as `zip`.
+    /// Whether a note of another run has a ZIP with the same stem as `zip`.
     fn is_left(&mut self, zip: &NotedZip) -> anyhow::Result<bool> {
         let mut is_left = false;
         for (name, text) in self.place.others()? {

@@ -2,7 +2,7 @@
 //!
 //! An object is complete or absent, but a run can end between two objects. The next run with this
 //! ZIP keeps the objects that exist, because their names contain a hash of their contents, and
-//! uploads the others. So an object is never removed: another run may rely on it. A note of the ZIP
+//! uploads the others. So an object is never removed: another run can rely on it. A note of the ZIP
 //! is uploaded before its files, and makes the next run list all of them as written.
 
 use std::fs::File;
@@ -24,8 +24,8 @@ use crate::bucket::upload::UnfinishedUpload;
 use crate::os::deferred_signals::DeferredSignals;
 use crate::os::digest::Hashing;
 
-/// The number of requests at the same time. Each request holds at most one part of a file in
-/// memory.
+/// The number of requests to the bucket that run at the same time. Each of them holds at most one
+/// part of a file in memory.
 const AT_ONCE: usize = 4;
 
 /// If an upload began longer ago than this, the run that began it counts as ended.
@@ -70,8 +70,9 @@ impl LakeBucket {
         let compresses = spill.compresses();
         let known = in_parallel(&parcels, |parcel| self.present(parcel, compresses))?;
         let missing = known.iter().filter(|known| known.is_none()).count();
-        // The notes are read after the files were listed. So if the list has a file of another run,
-        // the notes have the ZIP of that file, unless the other run has succeeded since.
+        // Another run notes a ZIP before it uploads the ZIP's files. The notes are read after the
+        // list of files, so they have the ZIP of each file that another run has uploaded, unless
+        // that run has succeeded since.
         let present = self.notes.begin(&zip, missing, parcels.len())?;
         for (parcel, known) in parcels.iter_mut().zip(&known) {
             match known {
@@ -111,8 +112,8 @@ impl LakeBucket {
     /// The path of the file in the lake, compressed or not; `None` if it is missing there.
     fn present(&self, parcel: &Parcel, compresses: bool) -> anyhow::Result<Option<String>> {
         let files = parcel.files(compresses);
-        // The shorter path is the start of the longer one. So one list, for the shorter path, has
-        // both objects.
+        // The longer path is the shorter one with the extension for compression. So a list of all
+        // keys that start with the shorter path has both objects.
         let shorter = files.iter().min_by_key(|file| file.len());
         let Some(shorter) = shorter else {
             return Ok(None);
@@ -135,8 +136,8 @@ impl LakeBucket {
         io::copy(&mut file, &mut hashing).with_context(place)?;
         let [name, _] = parcel.files(compresses);
         let sha256 = hashing.finish().1;
-        // Another run may have written this object. An object with the same name has the same
-        // content.
+        // If another run has written this object, replacing it does no harm: an object with the
+        // same name has the same content.
         let always = PutCondition::Always;
         (self.service).put_file(&self.below(&name), &file, &sha256, always)?;
         Ok(())

@@ -290,8 +290,8 @@ impl Compiler<'_> {
                 {
                     return outside("IN with values that are not constants");
                 }
-                // For each of `others`, jq compares all elements with it before it takes the next
-                // one.
+                // jq compares all elements with the first of `others`, then all with the second,
+                // and so on.
                 if others.len() > 1 && !ends_in_iteration(elements) {
                     return outside("IN with a path after []");
                 }

@@ -17,7 +17,7 @@ type Yield<'v> = Result<Option<FastValue<'v>>, Fallback>;
 #[derive(Clone, Copy)]
 pub(super) struct At<'v, 'x> {
     pub(super) record: Record<'v, 'x>,
-    /// The value that the pipe around the term passes on.
+    /// The value that the term gets through a pipe, if it is inside one.
     pub(super) value: Option<&'x FastValue<'v>>,
 }
 

@@ -26,7 +26,7 @@ pub(super) enum FastTerm {
     },
     /// Whether the object has the field in this slot.
     Present(Slot),
-    /// The value that the pipe around this term passes on.
+    /// The value that this term gets through a pipe.
     Piped,
     Pipe(Box<FastTerm>, Box<FastTerm>),
     /// The value of the second term if the value of the first term is neither false nor null,

@@ -7,13 +7,13 @@ use jaq_core::load::parse::{BinaryOp, Def, Term};
 use super::super::patterns::each;
 use super::terms::{bind, call, pipe};
 
-/// A variable name that no expression can contain.
+/// A variable name for rewritten terms. No expression can contain it.
 const BEFORE: &str = "$!before";
 
 /// Functions whose first argument is a path.
 const TAKE_PATHS: [&str; 6] = ["path", "jq_path", "del", "pick", "jq_assign", "jq_modify"];
 
-/// Functions that yield a path if their arguments yield paths, so that a path can go on after them.
+/// Functions that can stand inside a path: they yield paths if their arguments yield paths.
 const LEAD_ON: [&str; 36] = [
     "jq_modify",
     "map_values",
@@ -53,8 +53,8 @@ const LEAD_ON: [&str; 36] = [
     "paths",
 ];
 
-/// The rewritten term. Each part that should be a path, but is not, is first computed and then
-/// refused.
+/// Rewrites each part of a term that stands where a path is expected, but is not a path. A function
+/// of the library computes such a part, and checks the result as jq does.
 pub(super) fn computed(term: Term<&str>) -> Term<&str> {
     let (mut takes_paths, mut defined) = (false, Vec::new());
     each(&term, &mut |term| match term {
@@ -74,8 +74,8 @@ fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
     defined.extend(&def.args);
 }
 
-/// `and` or `or` in a path. jq computes both sides as paths. The right side gets the same value as
-/// the left side, but at the path that the left side yields.
+/// `and` or `or` in a path. jq computes both sides as paths. The input of the right side is the
+/// input of the left side, but with the path that the left side yields.
 fn both<'t>(left: Term<&'t str>, op: BinaryOp<&'t str>, right: Term<&'t str>) -> Term<&'t str> {
     let here = |term| call("jq_no_path", [term]);
     let word = |word| here(call(word, []));
@@ -101,7 +101,7 @@ fn is_written_number(term: &Term<&str>) -> bool {
 }
 
 struct Marker<'t> {
-    /// The functions and parameters that the expression defines. Each of them may be called in a
+    /// The functions and parameters that the expression defines. Each of them can be called in a
     /// path.
     defined: Vec<&'t str>,
 }

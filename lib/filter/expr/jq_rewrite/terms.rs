@@ -1,4 +1,4 @@
-//! Builds terms from terms.
+//! Builds terms of an expression from other terms.
 
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 

@@ -90,7 +90,7 @@ fn repeat(text: &[u8], count: f64) -> ValR {
     Ok(Val::utf8_str(text.repeat(count as usize)))
 }
 
-/// The memory of a value in bytes. What its elements contain is not counted.
+/// The memory that a value takes, in bytes, without the contents of its elements.
 pub(super) fn size(value: &Val) -> usize {
     match value {
         Val::TStr(text) => text.len(),

@@ -65,8 +65,8 @@ fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     filter.run((inner, value))
 }
 
-/// A key that marks a path as lost. In a lost path, the value at its last place comes first, then
-/// this key. No other key is a byte string.
+/// The key that marks a path as lost. It is the last key of the path. The key before it is the
+/// value at the place where the path was lost. No other key is a byte string.
 fn lost() -> Val {
     Val::BStr(Box::default())
 }

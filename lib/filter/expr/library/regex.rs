@@ -12,7 +12,7 @@ use super::context::GrowingArray;
 use super::paths::count;
 use super::text::{kind, shown};
 
-/// The most compiled patterns that are kept.
+/// The most compiled patterns that are kept in memory for later records.
 const MOST_COMPILED: usize = 64;
 
 /// The most backtracking steps at one start position, as in jq.
@@ -131,7 +131,8 @@ struct Matches<'t> {
     pattern: Rc<Pattern>,
     region: Region,
     next: Option<usize>,
-    /// A byte position in the text, and the number of characters before it.
+    /// The position from which characters are counted: in bytes, with the number of characters
+    /// before it.
     known: (usize, usize),
 }
 

@@ -5,7 +5,7 @@ use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 
 use super::parser::{Parsed, Parser, binary};
 
-/// Variable names that no expression can contain.
+/// Variable names for the terms that replace `?//`. No expression can contain them.
 const HERE: &str = "$!here";
 const VALUE: &str = "$!value";
 
