@@ -1,5 +1,5 @@
 //! The credentials of a request to OCP. They are renewed during a long job, because a token is
-//! valid for five minutes and a job may take hours.
+//! valid for five minutes and a job can take hours.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -28,8 +28,8 @@ pub const PAT_HEADER: &str = "X-OCP-PERSONAL-ACCESS-TOKEN";
 /// expired.
 pub const REJECTED: &str = "OCP_REJECTED_SHA256";
 
-/// A token is renewed if it expires within this time. For the token of a login, a third of its
-/// lifetime counts instead if that is shorter.
+/// A token that expires within this time is renewed. For the token of a login, this time is at most
+/// a third of the token's lifetime.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// How a personal access token is sent.

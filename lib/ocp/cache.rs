@@ -137,8 +137,8 @@ impl Cache {
 }
 
 impl Locked<'_> {
-    /// The tokens of an earlier login, which may have expired. `None` if there is no file, if other
-    /// users could read or write it, or if it is damaged.
+    /// The tokens of an earlier login; they have possibly expired. `None` if there is no file, if
+    /// other users could read or write it, or if it is damaged.
     pub fn read(&self) -> Option<Grant> {
         let path = &self.cache.file;
         if !path.exists() {

@@ -1,5 +1,5 @@
 //! The claims of an access token, to show them to a person. No program depends on the claims,
-//! because a token may be any string.
+//! because a token can be any string.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,8 +1,8 @@
 //! The requests of the Exports API. Each role (create, list, status, metadata, data) has one
 //! method, which also interprets the HTTP statuses.
 //!
-//! A read is retried after a temporary failure. A create is not retried once the service may have
-//! received it: if the reply is lost, only the list shows whether the export exists.
+//! A read is retried after a temporary failure. A create is not retried once the service has
+//! possibly received it: if the reply is lost, only the list shows whether the export exists.
 
 mod answers;
 mod create;

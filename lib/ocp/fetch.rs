@@ -78,7 +78,8 @@ pub(crate) fn run(
     let (events, inbox) = mpsc::channel();
     let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();
-    // This thread is not scoped, because it may be in a read that never ends.
+    // This thread is not scoped, because a scope would wait for it, and its read can block for
+    // ever.
     thread::Builder::new()
         .spawn(move || feed(input, &feeder))
         .context(NO_THREAD)?;

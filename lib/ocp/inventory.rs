@@ -61,8 +61,8 @@ pub(crate) fn read_before(
         .collect()
 }
 
-/// The files of pruned ZIPs. If the run that pruned them was killed, some of these files may still
-/// exist.
+/// The files of pruned ZIPs. If the run that pruned them was killed, some of these files possibly
+/// still exist.
 pub(crate) fn pruned(history: &History) -> Vec<String> {
     let pages = history.records().flat_map(|(_, record)| &record.pruned);
     pages.map(|page| page.file.clone()).collect()

@@ -26,7 +26,8 @@ use crate::net::http::{self, RequestBody, Url, parse_url};
 use crate::net::retry::{Attempt, Retry};
 use crate::net::secret::{self, Secret};
 
-/// The largest expected difference between the clocks of two machines.
+/// A token is not used if it was granted later than now plus this time. A smaller difference is
+/// normal, because machines with different clocks can share the cache.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// The origin of a token.
@@ -151,8 +152,8 @@ impl Login {
     }
 
     /// A token that is valid for at least `min_ttl` and for which `refused` is false (the service
-    /// did not refuse it). Tries, in this order: the cached token, or `known` without a cache; a
-    /// refresh; a new login.
+    /// did not refuse it). Tries, in this order: the cached token (without a cache, `known`), a
+    /// refresh, a new login.
     pub fn token(
         &self,
         known: Option<&Grant>,
@@ -201,7 +202,7 @@ impl Login {
                 Ok(TokenAnswer::Denied(why)) => {
                     log::info!("refreshing the token: {}; logging in again", why.text());
                 }
-                // A login may succeed although the refresh failed.
+                // A login can succeed although the refresh failed.
                 Err(e)
                     if matches!(
                         Status::of(&e),

@@ -1,5 +1,5 @@
 //! The ledger records the requests of `export-fetch` and the ZIPs on disk. It is an append-only
-//! file of events, which are written before and after each step that cannot be undone. It may also
+//! file of events, which are written before and after each step that cannot be undone. It can also
 //! be an object in a bucket.
 //!
 //! While an export runs, it blocks all other exports of its group. A READY export can be downloaded
@@ -88,7 +88,7 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Like [`Ledger::lease`], but the ledger may belong to any service.
+    /// Like [`Ledger::lease`], but the ledger can belong to any service.
     pub(crate) fn lease_as_it_is(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -145,7 +145,7 @@ impl Ledger {
         })
     }
 
-    /// Opens a ledger that may belong to any service. Status 75 if another run has locked it.
+    /// Opens a ledger of any service. Status 75 if another run has locked it.
     pub(crate) fn open_as_it_is(path: &Path, clock: Clock) -> anyhow::Result<Ledger> {
         let (journal, text) = Journal::open(path, is_ledger)?;
         let real = path.canonicalize();
@@ -254,7 +254,7 @@ impl Ledger {
     }
 
     /// Call before a page gets its final name. Status 75 if another run has taken over the ledger,
-    /// because that run may have stored the same page.
+    /// because that run has possibly stored the same page.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.lines.check()
     }

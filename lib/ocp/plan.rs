@@ -86,8 +86,8 @@ impl PlanSpec {
         let earliest = now.minus(self.history).ceil_hour();
         let latest = now.minus(self.freshness).floor_hour();
         let mut notes = Vec::new();
-        // The check uses the range from the user: hours that only the rounding added were not
-        // requested.
+        // The check uses the range from the user, because the user did not request the hours that
+        // the rounding added.
         let lost = self.range.from() < now.minus(self.history);
         if lost {
             let why = format!(

@@ -3,7 +3,7 @@
 //!
 //! `file` reads the profile, and `spelling` holds it. `request` builds requests with the profile,
 //! and `reply` reads replies with it. `line` is the name of a profile line in messages. `fit`
-//! searches a reply for a better value of a line. `blame` finds the line that may have caused a
+//! searches a reply for a better value of a line. `blame` finds the line that has probably caused a
 //! refusal.
 
 mod blame;

@@ -243,7 +243,7 @@ fn below(url: &BucketUrl, file: &str) -> BucketUrl {
     url.with_ending(&format!("/{file}"))
 }
 
-/// Aborts unfinished uploads of this ledger's pages, which killed runs left.
+/// Aborts uploads of this ledger's pages that killed runs left unfinished.
 fn abort_unfinished(
     service: &BucketService,
     url: &BucketUrl,

@@ -216,7 +216,7 @@ mod tests {
         let page = html(&[], None, NOW);
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
         assert_eq!(page.matches("prefers-color-scheme:dark").count(), 2);
-        // On a narrow screen the picture does not have to shrink, and a long name is not cut off.
+        // Without a long name, the picture is only as wide as the dates and hours.
         assert!(page.contains("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"500\""));
     }
 

@@ -1,5 +1,5 @@
 //! Compares the hourly counts of the Metrics API (control totals) with the records on disk. The
-//! vendor does not document how the two numbers are defined, so they may differ. The comparison
+//! vendor does not document how the two numbers are defined, so they can differ. The comparison
 //! expects the usual ratio of records to counts. An hour with another ratio is a warning, not an
 //! error.
 
@@ -51,7 +51,8 @@ impl Comparison {
     }
 }
 
-/// Whether the calendar shows the hour as exported, and its message type is compared with counts.
+/// Whether `calendar` shows the hour of `group` as exported. False if the calendar is for a message
+/// type that is not compared with counts.
 fn is_held(calendar: &Calendar, group: &str, hour: Timestamp) -> bool {
     calendar.group == group
         && (calendar.kind == RECORD_TYPE || is_all(&calendar.kind))

@@ -23,7 +23,7 @@ pub enum Created {
     Accepted(ExportStatus),
     /// Another export of the group is running.
     Busy(String),
-    /// No usable reply was received: the export may exist.
+    /// No usable reply was received, so it is unknown whether the export exists.
     Lost(String),
     /// The service refuses the export.
     Refused {
@@ -31,7 +31,7 @@ pub enum Created {
         error: anyhow::Error,
         /// Whether the same reason holds for every request of the group.
         whole_group: bool,
-        /// Whether the reason may also hold for other requests, because it is not about the window.
+        /// Whether the reason can hold for other requests, too, because it is not about the window.
         is_general: bool,
     },
     /// The service accepted the request, but no id was found in the reply. The advice names the
@@ -49,19 +49,19 @@ pub enum Metadata {
         /// The size in bytes, if the service states it.
         size_of_export: Option<u64>,
     },
-    /// The service refuses this request, although the export may be READY. Request the state of the
-    /// export again.
+    /// The service refuses this request, although the export is possibly READY. Request the state
+    /// of the export again.
     NotReady(Withheld),
 }
 
-/// A refused request for the metadata or a page of an export that may be READY.
+/// A refused request for the metadata or a page of an export that is possibly READY.
 #[derive(Clone, Debug)]
 pub struct Withheld {
     /// The request that was refused.
     pub(super) what: String,
     pub(super) status: u16,
     pub(super) said: String,
-    /// Whether the refusal may end after some time.
+    /// Whether the refusal can end after some time.
     pub(crate) is_passing: bool,
     pub(super) advice: Advice,
 }
@@ -97,7 +97,7 @@ pub(crate) enum Download {
         /// The media type that the service states.
         media_type: Option<String>,
     },
-    /// The service refuses this request, although the export may be READY. Request the state of the
-    /// export again.
+    /// The service refuses this request, although the export is possibly READY. Request the state
+    /// of the export again.
     NotReady(Withheld),
 }

@@ -60,9 +60,9 @@ impl Exports {
         }
     }
 
-    /// Searches the list for an export after a status that means expired, such as 404: either the
-    /// export is gone, or the path in the profile is wrong. `None` if the list does not show the
-    /// export either.
+    /// Searches the list for an export after a request for its state returned a status that means
+    /// expired, such as 404. If the list shows the export, the path in the profile is probably
+    /// wrong. `None` if the list does not show it either: the export is gone.
     pub(super) fn status_by_list(
         &self,
         request: &ExportRequest,
@@ -92,7 +92,7 @@ impl Exports {
     }
 
     /// The export `export_id` in a list; `None` if the list does not show it. Fails if the list
-    /// does not show it but has an entry without an id, because this entry may be the export.
+    /// does not show it but has an entry without an id, because this entry is possibly the export.
     pub(super) fn listed(
         &self,
         reply: &Value,

@@ -9,9 +9,9 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
-/// Splits a window into the known requests that overlap it, and the gaps between these requests. If
-/// a plan is made again an hour later, its lines therefore resume the earlier exports, whose
-/// windows stay the same. No hour is exported twice.
+/// Splits a window into the known requests that overlap it, and the gaps between these requests.
+/// The known requests keep their windows. The lines of a plan that is made again an hour later
+/// therefore resume the earlier exports, and no hour is exported twice.
 pub(super) fn cover(
     job: &ExportJob,
     line: &Object,
@@ -56,8 +56,8 @@ pub(super) fn cover(
         .collect()
 }
 
-/// Whether the request has or had an export. A create without a reply may have created nothing, so
-/// it counts only for requests of the same types.
+/// Whether the request certainly has or had an export. A create without a reply has possibly
+/// created nothing, so it does not count here.
 fn is_there(record: &RequestHistory) -> bool {
     record.had || matches!(record.state, RequestState::Named(_))
 }

@@ -8,9 +8,9 @@ use crate::ocp::ledger::{PageEntry, Ready};
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
-    /// Whether the input line is from `ocp-receive gaps`. Such a request may share records with
-    /// other requests. Its export must have been created at the line's `not_before` or later. An
-    /// output line is written even if the export has no page.
+    /// Whether the input line is from `ocp-receive gaps`. Such a request is allowed to share
+    /// records with other requests. Its export must have been created at the line's `not_before` or
+    /// later. An output line is written even if the export has no page.
     pub(super) is_compared: bool,
     /// The export id in the input line.
     pub(super) export_id: Option<String>,

@@ -229,7 +229,7 @@ impl<'a> Exporter<'a> {
     }
 
     /// The requests of a line from `ocp-receive gaps`. An export that was created before `since`
-    /// may lack late records, so it is requested again.
+    /// can lack late records, so it is requested again.
     fn export_since(
         &self,
         job: &ExportJob,

@@ -56,8 +56,8 @@ impl<'o> LineTarget<'o> {
 pub(super) struct LineSink<'a, 'o> {
     site: &'a Site<'a>,
     out: LineOutput<'o>,
-    /// Exports whose lines the reader may not have read yet. For each: the offset in bytes after
-    /// its last line, the request and the id.
+    /// Exports whose lines are written, but not yet recorded as fetched. For each: the offset in
+    /// bytes after its last line (0 for a list), the request and the id.
     unmarked: VecDeque<(u64, ExportRequest, String)>,
 }
 
@@ -189,8 +189,8 @@ impl ListFile {
 
     /// Gives the list its name by a rename, and writes to the ledger before and after the rename.
     /// `export_ids` are the exports whose lines are all in the list. If the run is killed at any
-    /// point, [`resolve`] finds out what happened. If there is no line, no file is created, but an
-    /// existing file becomes empty.
+    /// point, [`resolve`] finds out what happened. Without lines, an existing file becomes empty,
+    /// and a missing one is not created.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
@@ -228,8 +228,8 @@ impl ListObject {
     }
 
     /// Uploads the list, and writes to the ledger before and after the upload. If the run is killed
-    /// or fails at any point, [`resolve`] finds out what happened. If there is no line, no object
-    /// is created, but an existing object becomes empty.
+    /// or fails at any point, [`resolve`] finds out what happened. Without lines, an existing
+    /// object becomes empty, and a missing one is not created.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         let place = format!("writing the temporary file of {}", self.pending.url());
         self.writer.flush().context(place)?;
@@ -246,8 +246,7 @@ impl ListObject {
 }
 
 /// Records in the ledger whether the lists of a killed run are complete. Deletes the incomplete
-/// lists: those that the ledger names, and all other temporary files of this ledger beside the
-/// target.
+/// lists, and all other temporary files of this ledger beside the target.
 pub(super) fn resolve(
     ledger: &mut Ledger,
     target: &LineTarget<'_>,

@@ -126,8 +126,8 @@ impl<'a> PageFetcher<'a> {
         Ok(Attempt::Done(DownloadOutcome::Page(page)))
     }
 
-    /// Verifies a ZIP. None of its members may be in an earlier page, except empty files. Returns
-    /// the number of members, and their hashes, but not more hashes than the export has files.
+    /// Verifies a ZIP. Fails if a member that is not empty is also in an earlier page. Returns the
+    /// number of members and their hashes: at most as many hashes as the export has files.
     fn verify(&self, file: &File, ready: &Ready) -> anyhow::Result<(u64, Vec<MemberHash>)> {
         let mut hashes = Vec::new();
         let mut repeated = None;
@@ -184,7 +184,7 @@ impl<'a> PageFetcher<'a> {
 }
 
 /// The largest body of a page, in bytes. If the size of the export is known, it is that size plus a
-/// margin, because the service may state the size before or after compression. Otherwise it is 90 %
+/// margin, because the service can state the size before or after compression. Otherwise it is 90 %
 /// of the free disk space. Status 74 if the disk has no room for an average page.
 fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     const ROOM: u64 = 64 << 20;

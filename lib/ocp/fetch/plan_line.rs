@@ -10,7 +10,7 @@ use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::plan::check_window;
 use crate::time::Timestamp;
 
-/// The values of `reason` in lines of `ocp-receive gaps`.
+/// A line with one of these values of `reason` is from `ocp-receive gaps`.
 const COMPARED: [&str; 3] = ["down", "limited", "audit"];
 
 /// A line, or several lines for pages of one export.

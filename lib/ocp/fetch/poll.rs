@@ -11,8 +11,8 @@ use crate::error;
 use crate::ocp::exports::{Meaning, Metadata, Ownership, Withheld};
 use crate::time::show_duration;
 
-/// An export that the service does not show within this many times `--poll` after its creation
-/// counts as lost: 5 minutes by default.
+/// A new export counts as lost if the service does not show it within this many times `--poll`: 5
+/// minutes by default.
 const LAG_POLLS: u32 = 150;
 
 /// How often a request may lose its export, and how often the service may refuse the pages of a
@@ -46,7 +46,7 @@ impl Exporter<'_> {
 
     /// Polls a READY export again after the service refused a part of it: first at once, then after
     /// longer and longer pauses. After more than `PATIENCE` refusals, the status is 75 if the
-    /// refusal may pass. Else it is 69, because a path in the profile is wrong.
+    /// refusal can be temporary. Else it is 69, because a path in the profile is wrong.
     pub(super) fn requeue(
         &mut self,
         mut job: ExportJob,
@@ -141,8 +141,8 @@ impl Exporter<'_> {
         let api = self.site.api;
         let (request, export_id) = (&running.job.request, &running.export_id);
         let metadata = api.metadata(&request.group, export_id)?;
-        // The export may have become READY after its unknown state was read. So the state is read
-        // again: the metadata counts only if the state is still the same.
+        // The export has possibly become READY since its unknown state was read. So the state is
+        // read again, and the metadata counts only if the state is still the same.
         let has_metadata = matches!(metadata, Metadata::Known { .. })
             && (api.status(request, export_id)?).is_some_and(|seen| seen.state == state);
         if !has_metadata {
@@ -194,7 +194,8 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Whether the export is so new that the service may not show it yet.
+    /// Whether the service has not shown the export yet, and the export is so new that this is
+    /// normal.
     pub(super) fn may_be_hidden(&self, running: &Running) -> bool {
         let now = self.retry().now();
         let lag = self.site.options.poll * LAG_POLLS;

@@ -59,7 +59,7 @@ pub(super) struct Running {
     pub(super) next_poll: Instant,
     /// Whether the service has shown that the export exists.
     pub(super) was_seen: bool,
-    /// Whether the service has shown that the export is ours, or does not show the owner at all.
+    /// Whether the owner was checked, and no reply showed that the export is not ours.
     pub(super) is_confirmed: bool,
     /// Whether the lines of the export were already written (`--until submitted`). Then the run
     /// waits only until the export no longer blocks its group.

@@ -14,7 +14,7 @@ impl Exporter<'_> {
     pub(super) fn begin(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         let mut ledger = self.site.ledger();
         let state = ledger.history().state(&job.request).clone();
-        // The line of an earlier stage may name an export that has ended meanwhile.
+        // The line of an earlier stage can name an export that has ended since.
         let given = job
             .export_id
             .take()

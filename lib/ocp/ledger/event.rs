@@ -54,7 +54,8 @@ pub(super) enum LedgerEvent {
     Dropped { export_id: String, page_number: u64 },
     /// A list of lines will get its name or will be uploaded.
     Delivering(ListDelivery),
-    /// The list did not get its name; its temporary file will be deleted.
+    /// The list did not get its name, or is not in its bucket. A temporary file of it will be
+    /// deleted.
     Withdrawn { temp: PathBuf },
     /// Every page of the export is on disk. The lines of all pages are on disk or in a bucket, or
     /// the reader of the pipe has read them.
@@ -83,8 +84,8 @@ pub struct PageEntry {
 /// A list: the lines of some exports, in a file or in an object of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListDelivery {
-    /// The absolute path of the temporary file. For an object: a name of this version of the
-    /// object.
+    /// The absolute path of the temporary file. For an object: its address and SHA-256, as an id of
+    /// the list.
     pub(crate) temp: PathBuf,
     /// The absolute path of the list, or the address of the object.
     pub(crate) path: PathBuf,

@@ -46,8 +46,8 @@ pub struct ExportEntry {
     pub ready: Option<Ready>,
     /// The pages on disk, by number.
     pub pages: BTreeMap<u64, PageEntry>,
-    /// When the lines of the export were on disk or in a bucket, or had been read from the pipe. If
-    /// this is set, all pages are on disk.
+    /// When the lines of the export were safe: on disk, in a bucket, or read from the pipe. If this
+    /// is set, all pages are on disk.
     pub fetched_at: Option<Timestamp>,
 }
 
@@ -76,8 +76,8 @@ pub enum RequestState {
 pub struct RequestHistory {
     /// The progress of its export.
     pub state: RequestState,
-    /// Whether the lines of the request were ever on disk or in a bucket, or read from the pipe.
-    /// This stays true if the export ends.
+    /// Whether the lines of the request were ever safe: on disk, in a bucket, or read from the
+    /// pipe. This stays true if the export ends.
     pub had: bool,
     /// The ids of the request's ended exports. Until a newer export is complete, the pages of these
     /// exports are the only copy of the data.
@@ -96,7 +96,8 @@ pub struct History {
     ids: BTreeMap<String, ExportRequest>,
     ended: BTreeSet<String>,
     page_requests: Vec<Timestamp>,
-    /// Lists for which the ledger does not show whether they got their names.
+    /// Lists of output lines: the ledger shows that the rename or upload began, but not how it
+    /// ended.
     deliveries: Vec<ListDelivery>,
 }
 
@@ -113,8 +114,8 @@ pub(crate) struct DamagedLine {
 }
 
 impl History {
-    /// Reads the text of the ledger `place`. Another process may be writing this ledger. Status 65
-    /// if a line is damaged.
+    /// Reads the text of the ledger `place`. Another process is possibly writing it. Status 65 if a
+    /// line is damaged.
     pub fn read(text: &[u8], place: &FileOrObject) -> anyhow::Result<History> {
         let mut history = History::parse(text).with_context(|| place.to_string())?;
         history.resolve_deliveries(place)?;
@@ -259,9 +260,9 @@ impl History {
         self.deliveries.retain(|one| !one.export_ids.is_empty());
     }
 
-    /// For each list that got its name: marks the exports in it as fetched, as the next run of
-    /// export-fetch will do. Does nothing for a ledger in a bucket, because the list may be on the
-    /// disk of another machine.
+    /// If a list got its name although the ledger does not show that, marks its exports as fetched.
+    /// The next run of export-fetch will record this in the ledger. Does nothing for a ledger in a
+    /// bucket, because the list is possibly on the disk of another machine.
     fn resolve_deliveries(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
         if place.file().is_none() {
             return Ok(());
@@ -274,8 +275,8 @@ impl History {
         Ok(())
     }
 
-    /// For each list that is in its bucket: marks the exports in it as fetched, as the next run of
-    /// export-fetch will do.
+    /// If a list is in its bucket although the ledger does not show that, marks its exports as
+    /// fetched. The next run of export-fetch will record this in the ledger.
     pub(crate) fn resolve_objects(&mut self, head: HeadObject<'_>) -> anyhow::Result<()> {
         for delivery in self.deliveries.clone() {
             if delivery.sha256.is_some() && is_delivered(&delivery, head)? {
@@ -353,7 +354,8 @@ impl History {
         &self.page_requests
     }
 
-    /// Lists for which the ledger does not show whether they got their names.
+    /// Lists of output lines: the ledger shows that the rename or upload began, but not how it
+    /// ended.
     pub(crate) fn deliveries(&self) -> &[ListDelivery] {
         &self.deliveries
     }
@@ -408,8 +410,8 @@ pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> any
 }
 
 /// Whether a list on the disk got its name: its directory exists, and the temporary file is no
-/// longer in it. The list itself may have been moved. Without the directory, the list counts as
-/// lost.
+/// longer in it. The list itself has possibly been moved since. Without the directory, the list
+/// counts as lost.
 pub(super) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(&delivery.temp) {
         Ok(_) => Ok(false),

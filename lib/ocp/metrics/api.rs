@@ -218,7 +218,7 @@ fn refusal(what: &str, question: &Question, status: u16, said: &str) -> anyhow::
     };
     let failure = client::refusal(what, status, said, &hint);
     match status {
-        // The account may be allowed to see other groups.
+        // The account is possibly allowed to see other groups.
         403 => failure.narrow().into(),
         _ => failure.into(),
     }

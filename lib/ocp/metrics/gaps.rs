@@ -21,7 +21,7 @@ pub(crate) struct Gaps {
 impl Gaps {
     /// Adds the sorted buckets of one series in a window. Returns the missing buckets before and
     /// between them. With `drilldown`, a series that is absent from a whole reply had no calls in
-    /// the window of the reply, so nothing is missing there.
+    /// the window of that reply, so none of its buckets in that window is missing.
     pub(crate) fn observe(
         &mut self,
         question: &Question,

@@ -30,8 +30,8 @@ pub struct EntryProgress {
     pub remembered: Memory,
 }
 
-/// The time up to which numbers were read. A state that an older version wrote in real-time has
-/// `next` instead of `seen_to`, with the same meaning.
+/// The time up to which numbers were read. A state of real-time numbers that an older version wrote
+/// has `next` instead of `seen_to`, with the same meaning.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadUpTo {

@@ -116,7 +116,7 @@ impl RowLines {
             line.extend_from_slice(if flag { text.as_bytes() } else { b"" });
         }
         if let Some((revision, previous)) = seen.revision {
-            // The previous value comes from a file, so it may be damaged.
+            // The previous value comes from a file, so it can be damaged.
             let previous: &RawValue = serde_json::from_str(previous)?;
             write!(
                 line,

@@ -11,8 +11,8 @@ use crate::net::retry::Attempt;
 use crate::ocp::exports::{Exports, RIGHT_TO_EXPORT, RIGHT_TO_LIST};
 use crate::ocp::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 
-/// The largest number of requests for one role. One correction may not be enough, because it can be
-/// wrong.
+/// The largest number of requests for one role. One correction is not always enough, because it can
+/// be wrong.
 const MOST_CORRECTIONS: usize = 6;
 
 /// The API, with the corrections that the probe has made so far.

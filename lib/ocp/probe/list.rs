@@ -1,4 +1,5 @@
-//! Reads the list of exports, and chooses an export with which the other roles are tested.
+//! Reads the service's list of exports, and chooses one of them to test the roles that need an
+//! export id.
 
 use serde_json::Value;
 
@@ -82,8 +83,8 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// Chooses an export of the list, with which the other roles are tested: a READY export if there is
-/// one.
+/// Chooses an export from the list, a READY one if there is one. Without --create, the probe uses
+/// it to test the roles that need an export id.
 pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport> {
     let known = |one: &Value| {
         Some(KnownExport {

@@ -127,11 +127,11 @@ fn unknown_state(
     let before = asker.profile().clone();
     let subject = Subject::export(group, &known.id);
     let reply = asker.json(Role::Metadata, subject, &mut aside)?;
-    // Undoes corrections of the metadata role here, because the step `metadata` makes and reports
-    // them.
+    // The corrections of the metadata role are undone here: the step `metadata` makes them again
+    // and reports them.
     asker.api.respell(before);
-    // The export may have become READY after its unknown state was read. So the state is read
-    // again: the metadata counts only if the state is still the same.
+    // The export has possibly become READY since its unknown state was read. So the state is read
+    // again, and the metadata counts only if the state is still the same.
     let mut again = ProbeStep::new("status", "");
     let has_metadata =
         reply.is_some() && state(asker, group, known, &mut again)?.as_deref() == Some(word);

@@ -90,8 +90,8 @@ fn reply(
     }
 }
 
-/// Fails the step, because the line `key` of `[sub_reply]` finds nothing in the reply. Adds advice:
-/// a key of the reply that would fit the line `like` of `[reply]`, if there is one.
+/// Fails the step, because the line `key` of `[sub_reply]` finds nothing in the reply. If a key of
+/// the reply fits the line `like` of `[reply]`, the advice is to use this key.
 fn lacks(
     asker: &mut Asker,
     (key, like): (&'static str, &'static str),

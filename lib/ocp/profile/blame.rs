@@ -1,5 +1,5 @@
-//! Finds the line of the profile that may have caused a refusal, from the status and the message of
-//! the refusal.
+//! Finds the line of the profile that has probably caused a refusal, from the status and the
+//! message of the refusal.
 
 use serde_json::Value;
 
@@ -37,7 +37,8 @@ const NOT_READY: &[&str] = &[
 ];
 
 impl Profile {
-    /// The lines of the profile that may be wrong if the request of a role is refused like this.
+    /// The lines of the profile that are probably wrong if the request of a role is refused like
+    /// this.
     pub(crate) fn blame(&self, role: Role, refusal: &Refusal) -> Advice {
         let said = refusal.said.to_lowercase();
         match refusal.status {
@@ -158,11 +159,11 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
         word.contains(['_', '-']) || inner.contains(char::is_uppercase) || is_quoted(word)
     };
     let mut names = words.filter(|word| *word != ours && is_name(word));
-    // Our own name is left out: if a message contains this name, the service rejects the name.
+    // Our own name cannot be the expected one: a message that contains our name rejects it.
     names.find(|word| is_it(&plain(word)))
 }
 
-/// Whether `name`, in lower case and without separators, may be the service's name for our
+/// Whether `name`, in lower case and without separators, can be the service's name for our
 /// `parameter`.
 fn is_name_of(parameter: &str, name: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));

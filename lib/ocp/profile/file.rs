@@ -76,7 +76,7 @@ fn check_keys(default: &Table, own: &Table) -> Result<(), String> {
             if known.contains_key(key) {
                 continue;
             }
-            // The key may be right, but in the wrong section.
+            // The key is possibly right, but in the wrong section.
             let elsewhere = default.iter().find(|(_, other)| {
                 other
                     .as_table()

@@ -44,7 +44,7 @@ impl Profile {
         }
     }
 
-    /// The advice for an unknown state. The name of the state may show what it means.
+    /// The advice for an unknown state. The name of the state can show what it means.
     pub(crate) fn fit_state(&self, state: &str, is_ready: bool) -> Advice {
         let word = plain(state);
         let has = |words: &[&str]| words.iter().any(|known| word.contains(known));

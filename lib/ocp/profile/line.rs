@@ -89,8 +89,8 @@ impl Serialize for ProfileLine {
     }
 }
 
-/// Advice for a reply that does not fit. It names the lines that may be wrong, the most likely one
-/// first, and a value that fits, if the reply shows one.
+/// Advice for a reply that does not fit. It names the lines that are possibly wrong, the most
+/// likely one first, and a value that fits, if the reply shows one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Advice {
     /// The lines to check.

@@ -103,9 +103,9 @@ impl Profile {
         }
     }
 
-    /// Whether a reply proves that its export belongs to another request than `order`. Other types
-    /// prove this only if neither side has `ALL`, because the service may list other types for
-    /// `ALL`.
+    /// Whether a reply proves that its export belongs to another request than `order`. Different
+    /// types prove this only if neither the reply nor `order` has `ALL`, because the service can
+    /// list other types for `ALL`.
     pub(crate) fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(reply);
         let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));

@@ -30,11 +30,11 @@ pub struct SubscriptionApi {
 /// The result of a create.
 #[derive(Debug)]
 pub(crate) enum SubCreated {
-    /// The subscription exists. The reply may contain its id.
+    /// The subscription exists. The id is here if the reply contains it.
     Accepted(Option<String>),
     /// The group already has a subscription of this type.
     Exists(String),
-    /// No usable reply was received: the subscription may exist.
+    /// No usable reply was received, so it is unknown whether the subscription exists.
     Lost(String),
 }
 

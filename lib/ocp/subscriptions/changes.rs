@@ -125,8 +125,8 @@ impl<'a> Changes<'a> {
                 SubscriptionChange::Same,
             )),
             Some(listed) => {
-                // The update sends the whole subscription, and the list may not show all of its
-                // fields.
+                // The update sends the whole subscription, and the list does not necessarily show
+                // all of its fields.
                 let whole = match self.api.get(&wanted.group, &listed.id) {
                     Ok(whole) => whole.shown,
                     Err(e) if error::is_narrow(&e) => listed.shown.clone(),

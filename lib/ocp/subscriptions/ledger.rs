@@ -119,7 +119,7 @@ impl SubscriptionLedger {
     }
 }
 
-/// The entries of a ledger that another run may be using; empty if there is no file.
+/// The entries of a ledger that another run is possibly using; empty if there is no file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<SubscriptionEntry>> {
     let place = || path.display().to_string();
     match std::fs::read(path) {

@@ -13,7 +13,7 @@ use crate::net::http::{Url, join_path};
 use crate::net::retry::Attempt;
 use crate::time::{Timestamp, show_duration};
 
-/// How long the vendor may use old settings after an update, according to its documentation.
+/// How long the vendor can still use old settings after an update, according to its documentation.
 pub const LEAST_QUIET: Duration = Duration::from_secs(5 * 60);
 
 /// The conditions for a complete switch from old to new credentials.
@@ -21,9 +21,9 @@ pub const LEAST_QUIET: Duration = Duration::from_secs(5 * 60);
 pub struct Switch<'a> {
     /// The client that the receiver must have seen.
     pub new_client: &'a str,
-    /// The client that the receiver must not have seen for the time `quiet`.
+    /// The client of the old credentials.
     pub old_client: Option<&'a str>,
-    /// The old client must not have pushed for this long.
+    /// For how long the old client must not have pushed.
     pub quiet: Duration,
     /// The path of the ledger that contains the update.
     pub ledger: &'a Path,
@@ -93,7 +93,7 @@ impl Switch<'_> {
         };
         let new_last = last(self.new_client);
         let old_last = self.old_client.and_then(last);
-        // A push before the update may be from our own probe, so only a push after the update
+        // A push before the update is possibly from our own probe, so only a push after the update
         // counts.
         let is_seen = new_last.is_some_and(|last| updated_at.is_none_or(|at| last > at));
         let quiet_for = old_last.map(|last| now.since(last));

@@ -101,8 +101,8 @@ impl HourlyTotals {
         }
     }
 
-    /// The number of calls in each hour, by group and metric. Of the breakdowns whose numbers for
-    /// an hour are all final, the one with the fewest numbers is added up.
+    /// The number of calls in each hour, by group and metric. If several breakdowns have only final
+    /// numbers for an hour, the one with the fewest numbers is added up.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = (&GroupMetric, BTreeMap<Timestamp, f64>)> {
         self.counts.iter().map(|(key, ways)| {
             let mut ways: Vec<_> = ways.iter().collect();

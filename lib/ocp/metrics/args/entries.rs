@@ -179,8 +179,8 @@ impl QuestionArgs {
         self.metric.iter().filter(belongs).cloned().collect()
     }
 
-    /// The filters that all requests contain. Then the value of `test_flag` for each separate
-    /// request.
+    /// The filters that all requests contain, and for each separate request its value of
+    /// `test_flag`.
     fn filters(&self) -> anyhow::Result<(MetricsFilters, Vec<Option<bool>>)> {
         let mut filters = MetricsFilters::new();
         for filter in &self.filter {

@@ -47,8 +47,8 @@ impl MetricsExport<'_, '_> {
                 true => Ok(Answer::AskEach(String::new())),
                 false => self.api.ask(question, window, half.is_some()),
             };
-            // The clock is checked before the answer: the service may have refused a range that was
-            // computed with a wrong clock.
+            // The clock is checked before the answer: the service has possibly refused a range that
+            // was computed with a wrong clock.
             if self.api.clock_moved() && self.is_outdated(range, plan)? {
                 return Ok(Pulled::ClockMoved);
             }

@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(page.matches("<figure><svg ").count(), 2);
         assert!(page.contains("dialogs channel=a&lt;b"), "{page}");
         assert!(page.contains("last 8 (may still grow)"));
-        // A bucket without a neighbour is a point; a bucket that may still grow is a hollow point.
+        // A bucket without a neighbour is a point; a bucket that can still grow is a hollow point.
         let circles: Vec<&str> = page
             .lines()
             .filter(|line| line.contains("<circle"))

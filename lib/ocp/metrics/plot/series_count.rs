@@ -5,9 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::error;
 
-/// Counting stops at this number of series, or at the limit for drawing if that is larger.
+/// To limit memory, counting stops at this number of series, or at `max_series` if that is larger.
 const MOST: usize = 100_000;
-/// The largest number of metrics whose series are counted separately.
+/// The error message states the number of series for each of at most this many metrics, and one
+/// number for all others, so that the message stays short.
 const MOST_METRICS: usize = 20;
 
 /// Counts different series up to a limit. For each series, it stores only an 8-byte hash of the id.
@@ -17,7 +18,7 @@ pub(super) struct SeriesCount {
     limit: usize,
     seen: HashSet<u64>,
     by_metric: BTreeMap<String, u64>,
-    /// The number of series of all other metrics.
+    /// The number of series of the metrics that are not in `by_metric`.
     others: u64,
     has_more: bool,
 }

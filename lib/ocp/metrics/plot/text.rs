@@ -98,7 +98,8 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     }
 }
 
-/// At most `room` columns. The length of a column is a multiple of that of the shortest bucket.
+/// Divides the time into at most `room` columns. A column is one or several times as long as the
+/// shortest bucket.
 fn columns(plot: &Plot, from: Timestamp, to: Timestamp, room: usize) -> Columns {
     let buckets = plot.series.iter().flat_map(|series| &series.buckets);
     let lengths = buckets.map(|(from, bucket)| bucket.to.millis() - from.millis());
