@@ -6,7 +6,7 @@ use super::query::PagePosition;
 use super::wire::{JsonPage, PageError, WireFormat};
 use crate::net::retry::Tries;
 
-/// Requests page after page until one is empty. A call that moves from one page to another may be
+/// Requests page after page until one is empty. A call that moves from one page to another can be
 /// returned twice or not at all. The same is true for the calls of a page that was cut off, because
 /// it is requested again.
 #[derive(Debug)]
