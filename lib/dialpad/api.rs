@@ -133,8 +133,8 @@ impl DialpadApi {
         }
     }
 
-    /// Requests a page of a slice, and checks the times of its messages. The answer to a reply that
-    /// is too large can be `TooMuch`, but only if `can_split` is true.
+    /// Requests a page of a slice, and checks the times of its messages. If the reply is too large
+    /// and `can_split` is true, the answer can be `TooMuch`: the caller then splits the slice.
     pub(super) fn ask(
         &self,
         slice: &Slice<'_>,
@@ -298,7 +298,7 @@ impl DialpadApi {
         Ok(true)
     }
 
-    /// The name of a request in errors and logs: not its URL, because a URL may contain the key.
+    /// The name of a request in errors and logs: not its URL, because a URL can contain the key.
     fn what(&self, slice: &Slice<'_>) -> String {
         self.service.shown(slice)
     }
@@ -325,7 +325,7 @@ fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
     client::refusal(what, reply.status, &reply.said(|_| None), &hint).into()
 }
 
-/// The host of a URL. The rest is left out, because it may contain the key.
+/// The host of a URL. The rest is left out, because it can contain the key.
 fn host_of(location: &str) -> &str {
     let rest = location
         .split_once("://")

@@ -1,9 +1,9 @@
 //! Checks whether a reply has all messages of its window. A reply has no total and no fixed order,
-//! and `limit` 0 may mean all messages, none, or any number that the service chooses.
+//! and `limit` 0 can mean all messages, none, or any number that the service chooses.
 //!
 //! The check assumes only that the service cuts off replies at a certain number of messages. So a
 //! reply with fewer messages than an earlier one is complete. A reply that is as large as the
-//! largest so far may be cut off. Its window is then split in two at the time of its middle
+//! largest so far can be cut off. Its window is then split in two at the time of its middle
 //! message. Both parts are read in the same way, until their replies are smaller. Pages are
 //! requested only if a few seconds hold more messages than one reply.
 

@@ -22,9 +22,9 @@ use crate::export::state::State;
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 
-/// If an empty period is older than this, the vendor may have deleted its messages. The vendor
-/// keeps history for a year, but the data of its dashboards for only 30 days. This API may count as
-/// a dashboard, because its paths contain `Dashboard`.
+/// If an empty period is older than this, it is possible that the vendor has deleted its messages.
+/// The vendor keeps history for a year, but the data of its dashboards for only 30 days. Perhaps
+/// this API counts as a dashboard, because its paths contain `Dashboard`.
 const RUNTIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// The shortest period without messages that gets a warning. A weekend is shorter.
@@ -171,7 +171,8 @@ impl<'a> MessageExport<'a> {
 
     fn window(&mut self, window: Window) -> anyhow::Result<()> {
         let overlap = self.api.service().args.overlap;
-        // The exported messages before the window are known only from `seen_from` on.
+        // The window is extended back, but not to before `seen_from`: exported messages from before
+        // that time are not known, and would be exported again.
         let is_next = window.from() <= self.progress.to;
         let known_from = match is_next && !self.done.is_empty() || self.progress.proven {
             true => self.progress.seen_from.max(window.from().minus(overlap)),
@@ -315,7 +316,7 @@ impl<'a> MessageExport<'a> {
     }
 }
 
-/// Saves the state, if the service has ever sent a message. Until then the settings may be wrong.
+/// Saves the state, if the service has ever sent a message. Until then the settings can be wrong.
 fn save(
     api: &DialpadApi,
     state: Option<&State>,

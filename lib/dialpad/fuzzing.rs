@@ -1,4 +1,4 @@
-//! A reply with messages, as the fuzzer sends it.
+//! Feeds the fuzzer's input to the reader of replies.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::reply;
 
-/// Each message that the parser accepts is JSON.
+/// Reads the bytes as a reply, and checks that each message that the reader accepts is JSON.
 pub(crate) fn reply(bytes: &[u8], _: &Path) {
     let mut wrappers = Vec::new();
     let _ = reply::read(bytes, Some(&mut wrappers), &mut |message, json, _| {

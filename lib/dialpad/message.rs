@@ -23,7 +23,7 @@ pub(super) struct Message<'a> {
     json: &'a str,
     /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text` and
     /// `workflownodeid`, as raw JSON. Other fields do not identify a message, because the service
-    /// may fill them in later.
+    /// can fill them in later.
     key: [Option<&'a RawValue>; KEY],
 }
 
@@ -45,7 +45,7 @@ impl<'a> Message<'a> {
     /// Reads an element of a reply. Status 65 if it is not a message.
     pub(super) fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
         if !json.starts_with('{') {
-            // The error does not show the element, because it may be a customer's text.
+            // The error does not show the element, because it can be a customer's text.
             return Err(error::bad_input("it is not a message: it is not an object"));
         }
         let fields: MessageFields<'a> = serde_json::from_str(json)
@@ -86,8 +86,8 @@ impl<'a> Message<'a> {
         MessageIdentity::of(&text)
     }
 
-    /// Whether the message may belong to a customer session. Zeros at the end of a fraction do not
-    /// count: an id that is sent as a number may have lost them.
+    /// Whether the message can belong to a customer session. Zeros at the end of a fraction do not
+    /// count, because an id that is sent as a number can lose them.
     pub(super) fn may_be_of(&self, session: &str) -> bool {
         let Some(raw) = self.key[SESSION] else {
             return true;
@@ -104,7 +104,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Shows a number, but only the type of any other value, which may be a customer's text.
+/// Shows a number, but only the type of any other value, which can be a customer's text.
 fn shown(raw: &RawValue) -> String {
     let kind = match raw.get().as_bytes().first() {
         Some(b'"') => "a text",

@@ -30,7 +30,7 @@ fn at_offset_one(
     let mut page = PageQuery { offset: 1, ..ours };
     let mut rest = read(api, slice, page)?.identities(None)?;
     if rest == had && ours.limit == 0 {
-        // Without a limit, the service may ignore the offset.
+        // Without a limit, the service can ignore the offset.
         page.limit = first.rows + 1;
         rest = read(api, slice, page)?.identities(None)?;
     }
@@ -38,7 +38,7 @@ fn at_offset_one(
     if !rest.is_empty() && !is_one_less {
         return Ok(Some(rest));
     }
-    // One message less may be chance, if the order of the messages changes with each request. So
+    // One message less can be chance, if the order of the messages changes with each request. So
     // offset 2 must give two messages less, and a higher limit no more messages.
     let is_two_less = rest.len() < 2 || {
         page.offset = 2;

@@ -177,7 +177,7 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
         let had: Had = serde_json::from_slice(line.record())
             .map_err(|e| error::bad_input(explain(&e)))
             .with_context(place)?;
-        // A report lists the exported windows. The report's own from and to may span gaps between
+        // A report lists the exported windows. The report's own from and to can span gaps between
         // these windows.
         let all = match had.windows {
             None => vec![had],

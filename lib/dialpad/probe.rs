@@ -16,9 +16,9 @@ use crate::export::window::Window;
 use crate::json::shape::shape;
 use crate::time::Timestamp;
 
-/// The most messages from which the sample of fields is taken.
+/// The most messages from which the probe takes the keys and types that it shows.
 const SAMPLE: usize = 20;
-/// The size of the page that shows what offset counts.
+/// The largest page with which the probe finds out what offset counts.
 const PAGE: u64 = 10;
 /// The limit to use if a limit of 0 gives no messages.
 const LIMIT: u64 = 1000;

@@ -23,7 +23,7 @@ pub struct Slice<'a> {
     pub session: Option<&'a str>,
 }
 
-/// A part of a slice.
+/// The part of a slice that one request asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct PageQuery {
     /// The unit in which times are sent.
@@ -73,7 +73,7 @@ impl Service {
         })
     }
 
-    /// The URL and the body of a request; a request without a body is a GET. The URL may contain
+    /// The URL and the body of a request; a request without a body is a GET. The URL can contain
     /// the key.
     pub fn request(
         &self,

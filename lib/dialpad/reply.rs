@@ -303,7 +303,7 @@ fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     if let Some(error) = error_of(&object) {
         return Err(ReplyError::content(error));
     }
-    // The error shows only the names of fields, because values may be a customer's words.
+    // The error shows only the names of fields, because values can be a customer's words.
     let names: Vec<&str> = object.names().take(8).collect();
     Err(unknown(&format!("an object of {}", names.join(", "))))
 }

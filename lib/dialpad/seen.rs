@@ -1,5 +1,5 @@
 //! The messages that were exported recently, so that a message is not exported again when the next
-//! window or the next run also gets it. Messages have no id. Two equal messages may both be real,
+//! window or the next run also gets it. Messages have no id. Two equal messages can both be real,
 //! so equal messages are counted.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 const NAME: &str = "seen";
 
-/// A side log smaller than this is not rewritten.
+/// A side log of up to this many bytes is not rewritten.
 const SMALL: u64 = 256 * 1024;
 
 type MessageCounts = BTreeMap<(i64, MessageIdentity), u32>;
@@ -35,7 +35,7 @@ struct SeenLog {
     state: PathBuf,
     log: SideLog,
     mark: SideLogMark,
-    /// The generation at which other files were last removed.
+    /// The generation of the side log for which the files of other generations were last removed.
     tidied: u64,
 }
 
@@ -70,7 +70,7 @@ impl SeenMessages {
         })
     }
 
-    /// Starts another window, for which the service may send all messages again.
+    /// Starts another window. The service can send all messages again for it.
     pub(super) fn begin_window(&mut self) {
         self.came.clear();
     }

@@ -177,8 +177,8 @@ impl ServiceArgs {
         (from, window.to().plus(self.overlap).millis())
     }
 
-    /// Whether the service may send a message of this time for a window. One second outside the
-    /// margin is allowed, because the service may round.
+    /// Whether the reply for a window is allowed to contain a message of this time. One second
+    /// outside the margin is allowed, because the service can round times.
     pub(super) fn may_come(&self, window: Window, ts: i64) -> bool {
         let (from, to) = self.asked(window);
         (from - 1000..=to + 1000).contains(&ts)

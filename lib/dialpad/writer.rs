@@ -152,7 +152,8 @@ mod tests {
             error.contains("has a long number") && !error.contains("214"),
             "{error}"
         );
-        // A number is found after half of a surrogate pair, and in a value that is not a string.
+        // A telephone number is found after half of a surrogate pair, and in a value that is not a
+        // string.
         for json in [
             r#"{"ts":1,"text":"cut \ud83d 214-555-0143"}"#,
             r#"{"ts":1,"text":["214-555-0143"]}"#,

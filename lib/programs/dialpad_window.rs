@@ -30,7 +30,7 @@ mod probe;
 
 const PROGRAM: &str = "dialpad-window";
 
-/// The tolerated difference between the clocks of two machines.
+/// How far a state may be ahead of the clock, because the clocks of two machines can differ.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Export the messages of Dialpad's Omnichannel contact center, each once.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::os::unnamed;
 use crate::{dialpad, export, format, ocp, receive, voicegain};
 
-/// Parses the bytes, and may write files into the directory.
+/// Parses the bytes. Is allowed to write files into the directory.
 pub type FuzzTarget = fn(&[u8], &Path);
 
 /// All targets, each with the name of its directory in `tests/fuzz/corpus`.

@@ -34,7 +34,7 @@ const PROGRAM: &str = "ocp-metrics";
 
 /// Export the counts of Omilia's Metrics API, a row for each bucket of each series.
 ///
-/// Counts dialogs, sessions or miniApp invocations in each bucket of time. A bucket may grow for
+/// Counts dialogs, sessions or miniApp invocations in each bucket of time. A bucket can grow for
 /// some time after its end: if several rows have the same "series" and "from", the row with the
 /// greatest "as_of" is right.
 #[derive(Parser, Debug)]
@@ -85,8 +85,8 @@ Examples:
     /// Draw the rows of batch or realtime: a line of text or a picture for each series. Uses no
     /// network.
     ///
-    /// If a bucket has several rows, the row with the latest "as_of" is drawn. In a
-    /// picture, the line to a period whose number may still grow is dashed.
+    /// If a bucket has several rows, the row with the latest "as_of" is drawn. In a picture, the
+    /// line to a period whose number can still grow is dashed.
     #[command(before_help = plot::EXAMPLES)]
     Plot(plot::Args),
 }

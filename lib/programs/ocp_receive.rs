@@ -69,8 +69,8 @@ enum ReceiveCommand {
     /// and hour with four counts: batch (records of the export), stream (records that the lake
     /// had), missing (records that were added to the lake) and extra (records that the export
     /// lacked). After all ZIPs of an export were read to the end, its hours count as compared, also
-    /// hours without records: the command `ocp-receive gaps` does not print them any more. Pipe in every line of unzip-jsonl: an
-    /// input that was cut off or filtered proves nothing.
+    /// hours without records: the command `ocp-receive gaps` does not print them any more. Pipe in
+    /// every line of unzip-jsonl: an input that was cut off or filtered proves nothing.
     #[command(before_help = reconcile::EXAMPLES)]
     Reconcile(reconcile::Args),
     /// Rebuild the keys, which recognise repeated records, from the records of the lake.
@@ -84,8 +84,8 @@ enum ReceiveCommand {
     Status(status::Args),
     /// Sign tokens with a new key.
     ///
-    /// Tokens that were signed with the old key are accepted until twice --token-ttl has passed.
-    /// Running receivers use the new key within 5 s.
+    /// The old key stays valid for twice the time of --token-ttl after the rotation: tokens that it
+    /// signed can be used until they expire. Running receivers use the new key within 5 s.
     #[command(before_help = rotate_key::EXAMPLES)]
     RotateKey(rotate_key::Args),
 }

@@ -81,7 +81,7 @@ enum SubscribeCommand {
     Await(Box<await_switch::Args>),
     /// Delete a subscription.
     ///
-    /// Records that the vendor has collected but not delivered may be lost. The program prints the
+    /// Records that the vendor has collected but not delivered can be lost. The program prints the
     /// time window that a batch export must cover. Do not delete a subscription to change its
     /// settings: use update.
     #[command(before_help = delete::EXAMPLES)]

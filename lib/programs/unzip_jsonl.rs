@@ -139,8 +139,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// The error if the reader of stdout stops early with --layout. Unlike without --layout, the run
-/// fails, because not all ZIPs were written to files.
+/// The error if the reader of stdout stops early with --layout: not all ZIPs were written to files.
 fn left() -> anyhow::Error {
     let text = "the reader closed stdout: run the same command again to write all ZIPs to files";
     Failure::new(Status::Failed, text).into()
@@ -154,7 +153,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
     };
     for (at, zip) in zips.iter().enumerate() {
         if *zip == stdin {
-            // The ZIPs before stdin are finished first, because reading stdin may block.
+            // The ZIPs before stdin are finished first, because reading stdin can block.
             unzip.finish()?;
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();

@@ -117,9 +117,9 @@ enum VoicegainCommand {
     ///
     /// Requests the newest call, one page of finished calls, the call after the first call of that
     /// page, and the calls of one agent. For each request it prints the request, and the keys and
-    /// types in the reply, but no values. It also prints what the reply shows: whether the size of a
-    /// page, the cursor or the agent's id works as expected. Nothing is exported. It exits with 69 if a setting is wrong, with
-    /// 77 if the token is not accepted.
+    /// types in the reply, but no values. It also prints what the reply shows: whether the size of
+    /// a page, the cursor or the agent's id works as expected. Nothing is exported. It exits with
+    /// 69 if a setting is wrong, with 77 if the token is not accepted.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
 }

@@ -20,10 +20,10 @@ use commit_queue::{CommitQueue, NOTES, failure, size};
 pub(crate) use inbox_writer::CommitterOptions;
 use inbox_writer::InboxWriter;
 
-/// The most pushes in the queue.
+/// The most pushes that wait in the queue for their commit.
 const QUEUE_PUSHES: usize = 16 * 1024;
 
-/// The inbox on disk, which a thread writes.
+/// Writes pushes and notes to the inbox on disk, in a thread of its own.
 pub(crate) struct Committer {
     queue: Arc<CommitQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,

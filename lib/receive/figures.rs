@@ -26,7 +26,7 @@ pub(crate) struct StoreFacts {
 }
 
 impl StoreFacts {
-    /// The facts of `store`, before this process publishes a record.
+    /// The facts of `store`. This process has not published any record yet.
     pub(crate) fn new(store: Store, committer: Arc<Committer>, clock: Clock) -> StoreFacts {
         StoreFacts {
             store: Mutex::new(store),

@@ -1,11 +1,12 @@
-//! A push, as the fuzzer sends it.
+//! Feeds the fuzzer's input to the code that splits a push into records.
 
 use std::path::Path;
 
 use super::envelope::{self, Piece};
 use super::record_key::record_id;
 
-/// A record is one line. The same record in an array has the same key.
+/// Splits the bytes, and checks that each record is on one line, and that the record has the same
+/// key when it is pushed in an array.
 pub(crate) fn push(bytes: &[u8], _: &Path) {
     for piece in envelope::split(bytes).pieces {
         let Piece::Record(record) = piece else {

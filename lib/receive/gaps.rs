@@ -21,14 +21,15 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// than this is an outage.
 const HOLE: Duration = Duration::from_secs(120);
 
-/// How old data must be before it can be exported, and how late records may arrive.
+/// How old data must be before it can be exported, and how late records can arrive.
 const FRESHNESS: Duration = Duration::from_secs(2 * 3600);
 
 /// The vendor repeats the pushes of an outage that was shorter than a day. An export waits this
 /// long after such an outage, so that these pushes arrive first.
 const REPAIR: Duration = Duration::from_secs(6 * 3600);
 
-/// How long data can be exported, and the age at which a warning is due.
+/// How long data can be exported, and the age at which an hour that was never audited gets a
+/// warning.
 const HISTORY: Duration = Duration::from_secs(60 * 86_400);
 const HIGH_TIME: Duration = Duration::from_secs(50 * 86_400);
 

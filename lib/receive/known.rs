@@ -10,8 +10,8 @@ use crate::receive::record_key::RecordId;
 use crate::receive::store::keys::{Day, Key, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// The key of a record without a time may be on another day: this many days before and after are
-/// searched, too.
+/// The key of a record without a time can be stored under another day. So this many days before and
+/// after are searched, too.
 const DAYS_AROUND: i64 = 3;
 
 /// The type, the hour and the hashes of a record.

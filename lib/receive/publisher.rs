@@ -60,7 +60,8 @@ pub(crate) struct PublishCounts {
     pub(crate) by_type: BTreeMap<String, i64>,
 }
 
-/// Called while a batch is read. If it returns true, the batch is left for the next call.
+/// Called before a batch and while the batch is read. If it returns true, [`Publisher::publish`]
+/// ends, and its next call begins with this batch.
 pub(crate) type GivesUp<'g> = &'g dyn Fn() -> bool;
 
 /// Publishes the inbox of a directory.

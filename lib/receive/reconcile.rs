@@ -31,8 +31,8 @@ use crate::time::Timestamp;
 /// The collected records are compared when they have more bytes than this.
 const CHUNK: usize = 32 << 20;
 
-/// The key of a record without a time may be on another day: this many days before and after are
-/// searched, too.
+/// The key of a record without a time can be stored under another day. So this many days before and
+/// after are searched, too.
 const DAYS_AROUND: i64 = 3;
 
 /// The options of a comparison.
@@ -93,7 +93,7 @@ struct Tally {
     unpublished: BTreeMap<Key, bool>,
 }
 
-/// A comparison that has begun.
+/// A comparison of batch exports with the lake that has begun.
 pub(crate) struct Reconciler {
     directory: ReceiveDirectory,
     store: Store,

@@ -52,7 +52,7 @@ impl BatchRecording {
 }
 
 /// Copies a recording into the directory unless the directory has it. True if it was copied. The
-/// caller holds the lock.
+/// caller holds the publisher's lock.
 pub(crate) fn fill(
     directory: &ReceiveDirectory,
     store: &mut Store,
@@ -84,12 +84,13 @@ pub(crate) fn fill(
     let mut line = recording.line.clone();
     line.set("path", &*path.to_string_lossy())?;
     let lines = directory.recording_lines();
-    // A repeated batch of pushes cuts off everything after the lines of its interrupted attempt. So
-    // the lines of that attempt are cut off before this line is written.
+    // If a batch of pushes is unfinished, the lines of its interrupted attempt are removed first.
+    // Its next attempt writes them again, and cuts off only what follows the line that is written
+    // now.
     if let Some(batch) = store.unfinished_stream()? {
         files::cut_back(&lines, batch.recordings_length)?;
     }
-    // An interrupted run may have written the line already.
+    // Perhaps an interrupted run has written the line already.
     if !has_line(&lines, &path)? {
         append(&lines, &line)?;
     }

@@ -23,7 +23,7 @@ fn member(orn: &str) -> &str {
 }
 
 /// The preferred name of a recording's file. It comes from the ORN, else from the correlation id,
-/// else from the hash. Another file may already have this name.
+/// else from the hash. It is possible that another file already has this name.
 fn wanted_name(orn: Option<&str>, correlation_id: Option<&str>, sha256: &str) -> String {
     let named = orn.map(member).filter(|name| !name.is_empty());
     let named = named.or(correlation_id.filter(|id| !id.is_empty()));
@@ -84,7 +84,7 @@ pub(crate) struct RecordingLine {
     member: Option<String>,
     orn: Option<String>,
     received_at: Timestamp,
-    /// `odd` if the file does not start like a WAV file of its size.
+    /// `odd` if the file does not start like a WAV file, or if the size in its header is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     wav: Option<&'static str>,
 }

@@ -20,7 +20,7 @@ use crate::receive::store::batches::{BatchKind, BatchTotals};
 use crate::receive::store::keys::{Day, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// The most keys in memory.
+/// Keys are stored when this many are in memory.
 const AT_ONCE: usize = 200_000;
 
 /// The counts of a rebuild.
@@ -64,7 +64,7 @@ pub(crate) fn require_keys(
     rebuild_keys(directory, keys).map(drop)
 }
 
-/// Reads the whole lake and stores the keys of its records. The caller holds the lock.
+/// Reads the whole lake and stores the keys of its records. The caller holds the publisher's lock.
 pub(crate) fn rebuild_keys(
     directory: &ReceiveDirectory,
     keys: &mut RecordKeys,
@@ -77,7 +77,7 @@ pub(crate) fn rebuild_keys(
 }
 
 /// Completes exports whose publishing was interrupted: stores the keys of the files that have their
-/// final names. The caller holds the lock.
+/// final names. The caller holds the publisher's lock.
 pub(crate) fn finish_exports(
     directory: &ReceiveDirectory,
     store: &mut Store,
@@ -165,7 +165,7 @@ fn index_file(
         let id = str::from_utf8(record)
             .ok()
             .and_then(|text| record_id(text).ok());
-        // A file that unzip-jsonl put into the lake may have no hour.
+        // A file that unzip-jsonl put into the lake can be without an hour.
         let (Some(id), Some(hour)) = (id, hour) else {
             counts.bad += 1;
             continue;

@@ -25,7 +25,7 @@ use crate::receive::directory::ReceiveDirectory;
 #[derive(Debug)]
 pub(crate) struct Store {
     database: Database,
-    /// Made by the first commit.
+    /// `None` until the first commit.
     packer: Option<BodyPacker>,
     /// The last frame that was read.
     unpacked: RefCell<Option<UnpackedFrame>>,

@@ -30,7 +30,7 @@ pub struct VoicegainApi {
     most: u64,
     /// The most calls in a page now: fewer after a page was too large.
     size: Cell<u64>,
-    /// The number of full pages since the size was last changed.
+    /// The number of full pages since `size` last changed.
     full: Cell<u32>,
 }
 
@@ -195,8 +195,8 @@ impl VoicegainApi {
         }
     }
 
-    /// Waits before another attempt to get a page of `size` calls. The next page is smaller if that
-    /// may help.
+    /// Waits before another attempt to get a page of `size` calls. If the failure can come from the
+    /// size of the page, the next page is smaller.
     pub(super) fn again(
         &self,
         tries: &mut Tries<'_>,
@@ -268,7 +268,7 @@ pub(super) fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
     client::refusal(what, reply.status, &reply.said(reason), hint).into()
 }
 
-/// The documented body of an error is `{"error":{"reason","detail"}}`.
+/// The reason in the body of an error. Its documented form is `{"error":{"reason","detail"}}`.
 fn reason(body: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Reason {

@@ -91,7 +91,8 @@ impl CallReader {
             let value = record.get(slot).filter(|value| *value != "null")?;
             Some(fields::text(value)).filter(|text| !text.is_empty())
         };
-        // An object or a list is not an id that could be compared.
+        // An object or a list does not count as an id, because it could not be compared with other
+        // ids.
         let id_of = |slot| said(slot).filter(|text| !text.starts_with(['{', '[']));
         // `callId` is documented as a string, but `afterCallId` as an integer: both are accepted.
         let id = said(self.id).ok_or_else(|| error::bad_input("there is no callId"))?;

@@ -11,7 +11,7 @@ use crate::json::surrogates;
 /// The kind of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnKind {
-    /// A text, which does not change.
+    /// A text, written unchanged.
     Text,
     /// A number, in JSON without quotes.
     Number,

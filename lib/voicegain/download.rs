@@ -1,6 +1,6 @@
 //! Downloads one recording, and gives its file a name only when the recording is complete. It is
 //! complete if it has its declared length, or its chunked body has ended, or its RIFF header has
-//! the right length. The recording may be served by another host, which gets no token.
+//! the right length. The recording can be served by another host, which gets no token.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ const HEADS: [(&[u8], &str); 5] = [
 /// The extension for an unknown type.
 const OTHER: &str = "bin";
 
-/// All extensions that a recording may have.
+/// All extensions that a recording can have.
 pub(super) const EXTENSIONS: [&str; 8] = ["wav", "mp3", "wma", "ogg", "flac", "m4a", "webm", OTHER];
 
 /// The result of a download.
@@ -56,7 +56,7 @@ pub(super) enum RecordingDownload {
     Gone(u16),
     /// The token may not read the recording.
     Forbidden(anyhow::Error),
-    /// The download failed, but may succeed next time.
+    /// The download failed, but can succeed next time.
     Failed {
         error: anyhow::Error,
         /// Whether the service or the network failed, so that the next recording

@@ -1,4 +1,4 @@
-//! A page of calls, as the fuzzer sends it.
+//! Feeds the fuzzer's input to the readers of pages of calls.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use super::dates::{DateArgs, Dates};
 use super::table::{CsvPage, RawCall, read_times};
 use super::wire::JsonPage;
 
-/// Reads the same bytes as JSON and as CSV. Each call that the parser accepts is one line of JSON.
+/// Reads the bytes as a page of JSON and as a page of CSV, and checks that each call that a reader
+/// accepts gives one line of JSON.
 pub(crate) fn page(bytes: &[u8], _: &Path) {
     let mut page = JsonPage::new(bytes);
     while let Ok(Some(_)) = page.advance() {

@@ -2,7 +2,7 @@
 //! service returns calls in the order of their ids.
 //!
 //! Pages are requested by number. If a call is deleted during the run, later calls move to earlier
-//! pages and one may be left out; only a cursor prevents this. A call that is received twice is
+//! pages and one can be left out; only a cursor prevents this. A call that is received twice is
 //! written once.
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ pub(super) fn list(api: &VoicegainApi, delivery: &mut CallDelivery<'_>) -> anyho
     let mut skipped = 0;
     loop {
         let mut page = api.open(&mut tries, PagePosition::Sorted(skipped), PageUse::Walk)?;
-        // If pages have become smaller, this page may begin before `skipped`.
+        // If pages have become smaller, this page can begin before `skipped`.
         let mut read = skipped / page.size * page.size;
         let broken = loop {
             match page.reader.next_call(api.dates()) {

@@ -76,7 +76,7 @@ pub(super) struct CallMemory {
     log: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
-    /// The generation at which other files were last removed.
+    /// The generation of the side log for which the files of older generations were last removed.
     tidied: u64,
 }
 
@@ -108,7 +108,7 @@ impl CallMemory {
         }))
     }
 
-    /// Notes a call that is exported now. A call that is not above `cursor` is out of order.
+    /// Notes a call that is exported now. A call whose id is not above `cursor` is out of order.
     pub(super) fn note(
         &mut self,
         call: &Call,
@@ -159,7 +159,7 @@ impl CallMemory {
     pub(super) fn entries(&mut self) -> anyhow::Result<Entries> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
-        // If a call is in `late` twice, its last entry is that of the last export.
+        // If a call is in `late` twice, only its last entry is kept: it is that of the last export.
         late.reverse();
         late.dedup_by_key(|entry| entry.id);
         late.reverse();
@@ -171,7 +171,8 @@ impl CallMemory {
     }
 }
 
-/// The generations to keep: the previous one is for a user who restores the previous state.
+/// The generations of the side log to keep: the current one, and the previous one for a user who
+/// restores the previous state.
 fn kept(generation: u64) -> [u64; 2] {
     [generation, generation.saturating_sub(1)]
 }

@@ -9,7 +9,8 @@ use super::stuck::WalkEnd;
 use crate::cli::run::Report;
 use crate::time::{Timestamp, show_duration};
 
-/// In a busy account, blocking calls that are younger than this are normal.
+/// If a call younger than this blocks the export, there is no warning: in a busy account this is
+/// normal.
 const USUAL: Duration = Duration::from_secs(3600);
 
 /// The counts of a run.

@@ -15,7 +15,7 @@ use crate::net::client::{ApiCall, Client};
 use crate::net::http::{Reply, Url};
 use crate::net::retry::Attempt;
 
-/// The most calls from which the sample of fields is taken.
+/// The most calls from which the probe takes the keys and types that it shows.
 const SAMPLE: usize = 20;
 
 /// The settings of a probe.

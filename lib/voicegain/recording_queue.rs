@@ -15,11 +15,12 @@ use crate::time::Timestamp;
 
 const NAME: &str = "audio";
 
-/// A file that still has recordings to fetch is rewritten only if its done recordings take more
-/// bytes than this.
+/// While the file of the queue still has recordings to fetch, it is rewritten only if its done
+/// recordings take more bytes than this.
 const SMALL: u64 = 64 * 1024;
 
-/// The pause after the second failure. After the first failure, the next run may try again at once.
+/// The pause after the second failure of a recording; it doubles with each further failure. After
+/// the first failure there is no pause: the next run can try again at once.
 const PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
@@ -196,7 +197,7 @@ impl RecordingQueue {
         Ok(self.log.lines(self.queue.done)?.count())
     }
 
-    /// All recordings that have failed, and whether any recording may be fetched now.
+    /// All recordings that have failed, and whether any recording is due.
     pub(super) fn look(&mut self, now: Timestamp) -> anyhow::Result<(Vec<QueuedRecording>, bool)> {
         let (mut failed, mut is_due) = (Vec::new(), false);
         for line in self.log.lines(self.queue.done)? {

@@ -27,10 +27,10 @@ use crate::os::files;
 /// next run.
 const ILL: u32 = 3;
 
-/// After this many failed attempts, a refusal (403) is final.
+/// After this many failed attempts at a recording, a refusal (403) is final.
 const FORBIDDEN: u32 = 2;
 
-/// The most calls that a message names.
+/// The most calls that a log message names.
 const NAMED: usize = 10;
 
 /// The kind of a recording.
@@ -252,8 +252,8 @@ impl Recordings {
                 log::info!("the recording of call {call} does not exist any more (HTTP {status})");
                 self.gone.push(call);
             }
-            // As long as no recording was fetched, the token may be refused for all of them. The
-            // refusal is then final only after several attempts.
+            // If this run has not fetched any recording yet, perhaps the token is refused for all
+            // of them. So the refusal is final only after several attempts.
             RecordingDownload::Forbidden(why)
                 if self.fetched > 0 || recording.attempts >= FORBIDDEN =>
             {

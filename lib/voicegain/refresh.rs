@@ -23,9 +23,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 enum RereadCall {
     Same(CallEntry),
     Changed(CallEntry),
-    /// The call was not exported, because it reached the service late, with a low id.
+    /// The call was not exported, because it reached the service late, with an id that the cursor
+    /// had already passed.
     Late(CallEntry),
-    /// The call may have been exported before the list of exported calls began.
+    /// It is not known whether the call was exported: the list of exported calls does not reach
+    /// back to it.
     Unknown(CallEntry),
     /// The call is not finished, or is one of the skipped calls (`pending`). It is not exported
     /// here.
@@ -43,7 +45,8 @@ pub(super) fn refresh(
     };
     let now = api.retry().now();
     let from = now.minus(DAY * u32::try_from(days).unwrap_or(u32::MAX));
-    // The service may select calls by another time than their start.
+    // Entries are kept for two more days, because it is possible that the service selects calls by
+    // another time than their start.
     let forgotten = from.minus(DAY * 2);
     let mut known = KnownCalls {
         entries: memory.entries()?,

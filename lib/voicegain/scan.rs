@@ -6,9 +6,9 @@ use super::query::PagePosition;
 use super::wire::{JsonPage, PageError, WireFormat};
 use crate::net::retry::Tries;
 
-/// Requests page after page until one is empty. A call that moves from one page to another may be
-/// returned twice or not at all. The same is true for the calls of a page that was cut off, because
-/// it is requested again.
+/// Requests page after page until one is empty. A call that moves from one page to another can be
+/// returned twice or not at all. A page that was cut off is requested again, so its calls can be
+/// returned twice, too.
 #[derive(Debug)]
 pub(super) struct CallScan<'a, P> {
     api: &'a VoicegainApi,

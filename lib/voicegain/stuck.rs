@@ -2,7 +2,7 @@
 //! after it. The service answers with an empty page in both cases.
 //!
 //! The newest calls are read by descending id, down to the last exported call. The lowest of them
-//! is the call that would be next. Times are not used, because an uploaded recording may be months
+//! is the call that would be next. Times are not used, because an uploaded recording can be months
 //! older than its id.
 
 use std::collections::BTreeMap;
@@ -15,13 +15,14 @@ use super::query::PagePosition;
 use super::scan::{CallScan, ScanStep};
 use crate::time::Timestamp;
 
-/// The most unfinished calls that are remembered: the calls with the lowest ids.
+/// Of the unfinished calls, only this many are remembered: those with the lowest ids.
 const KEPT: usize = 1000;
 
-/// The most pages that are read if the service does not sort by id.
+/// If the service does not sort by id, the search for the next call stops after this many pages.
 const PAGES: u32 = 100;
 
-/// The most calls in the first page. Usually only a few calls are newer than the cursor, or none.
+/// The most calls in the first page that the search requests. Usually only a few calls are newer
+/// than the cursor, or none.
 const GLANCE: u64 = 25;
 
 /// Why there is no next call.
@@ -33,7 +34,7 @@ pub(super) enum WalkEnd {
     Blocked(Unfinished),
     /// A call has finished since the last request.
     Moving,
-    /// The reason is not known; the text says why.
+    /// The reason could not be found; the text says why.
     Unclear(&'static str),
 }
 
@@ -99,7 +100,7 @@ impl Stuck {
                     continue;
                 }
             };
-            // A later page may begin with the last call of an earlier one.
+            // A later page can begin with the last call of an earlier one.
             descends = descends && (call.id <= last || pages > 0);
             last = call.id;
             if call.id <= cursor {

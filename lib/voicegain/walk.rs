@@ -18,12 +18,12 @@ use std::time::Duration;
 /// How often the walk is tried again if the call that blocked it has just finished.
 const RACES: u32 = 5;
 
-/// How a page ended.
+/// How reading a page ended.
 enum PageEnd {
     /// The page is complete, with this many calls.
     Whole(u64),
     Broken(Failed),
-    /// The page has an unfinished call, before which the service should have stopped.
+    /// The page has an unfinished call. The service should have ended the page before this call.
     Blocked(Unfinished),
     /// The page has an element that is not a call, or not a call of this export.
     Bad(anyhow::Error),

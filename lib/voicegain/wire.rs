@@ -20,7 +20,7 @@ pub enum WireFormat {
     Csv,
 }
 
-/// Why a page ended early. The calls that were read from it are valid.
+/// Why reading a page stopped before its end. The calls that were read from it are valid.
 #[derive(Debug)]
 pub(super) enum PageError {
     /// A temporary failure.

@@ -35,8 +35,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
     out_dir: Option<FileOrObject>,
 
-    /// Remove the ZIPs of an export if another program read the lines that export-fetch printed for
-    /// the export, or if their file was complete, at least DUR ago. The ledger still counts the hours of the export as exported.
+    /// Remove the ZIPs of an export if DUR has passed since a program read the lines of
+    /// export-fetch about it, or since the file with these lines was complete. The ledger still
+    /// counts the hours of the export as exported.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     older_than: Duration,
 

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     audit: Option<Audit>,
 
     /// The length of the longest call. A record has the start time of its call but is pushed when
-    /// the call ends. So an outage may affect records of calls that began up to DUR before the
+    /// the call ends. So an outage can affect records of calls that began up to DUR before the
     /// outage.
     #[arg(long, value_name = "DUR", default_value = "4h", value_parser = parse_duration)]
     max_call: Duration,

@@ -19,7 +19,7 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. The receiver may be running: it accepts pushes during the
+    /// The directory of the receiver. The receiver can be running: it accepts pushes during the
     /// rebuild, and publishes them afterwards.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,

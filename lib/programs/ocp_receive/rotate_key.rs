@@ -23,7 +23,8 @@ pub(super) struct Args {
     token_ttl: Duration,
 }
 
-/// Makes a new key, and prints its id and the time until which the old keys are accepted.
+/// Makes a new key, and prints its id and the time until which the key that it replaces is
+/// accepted.
 pub(super) fn rotate(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if !args.dir.is_dir() {
         let text = format!("--dir {}: there is no such directory", args.dir.display());

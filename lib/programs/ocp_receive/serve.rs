@@ -34,11 +34,11 @@ Examples:
   ocp-receive serve --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp
   ocp-receive serve --listen fd:3 --plain --clients clients.toml --dir ocp --admin 127.0.0.1:9465";
 
-/// After this time, the last publishing begins no further batch. The next start of serve publishes
-/// the rest.
+/// After this time, the last publishing begins no further batch, and leaves the batch that it is
+/// reading. The next start of serve publishes the rest.
 const LAST_PUBLISHING: Duration = Duration::from_secs(10);
 
-/// The time after the drain for the last requests, the last commit and the last publishing.
+/// How long the last requests, the last commit and the last publishing may take after the drain.
 const ORDERLY_END: Duration = Duration::from_secs(45);
 
 /// Accepts pushes until a signal arrives, a sync to disk fails, or a database is damaged.

@@ -21,7 +21,7 @@ const RECENT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. The receiver may be running.
+    /// The directory of the receiver. The receiver can be running.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }

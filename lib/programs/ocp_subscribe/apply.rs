@@ -140,8 +140,8 @@ pub(super) fn apply(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             Err(e) => return Err(e),
         }
     }
-    // If a change failed, nothing is deleted: the failed subscription may be meant to replace a
-    // deleted one.
+    // If a change failed, nothing is deleted: perhaps the failed subscription was meant to replace
+    // a deleted one.
     for (group, listed) in others.iter().filter(|_| worst == Status::Done) {
         let line = changes.delete(group, listed)?;
         log::warn!(

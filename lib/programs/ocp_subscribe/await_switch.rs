@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = parse_positive_duration)]
     poll: Duration,
 
-    /// How long you keep the old credentials and paths after the update. The vendor may still use
+    /// How long you keep the old credentials and paths after the update. The vendor can still use
     /// the old ones to repair the last 24 hours. The printed line says when DUR ends; the program
     /// does not wait until then.
     #[arg(long, value_name = "DUR", default_value = "25h", value_parser = parse_duration)]

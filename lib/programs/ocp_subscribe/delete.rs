@@ -1,4 +1,4 @@
-//! `delete`: deletes a subscription, and prints the window whose records may be lost.
+//! `delete`: deletes a subscription, and prints the window whose records can be lost.
 
 use super::service::{ExportsApiArgs, LedgerArgs};
 use crate::cli::named_files::NamedFiles;

@@ -210,8 +210,8 @@ impl Authenticator {
         lock(&self.clients).has(client, now).then(|| client.clone())
     }
 
-    /// The keys. If the token names an unknown key, the keys are first read again, because another
-    /// process may have created this key.
+    /// The keys. If the token names an unknown key, the keys are first read again, because perhaps
+    /// another process has created this key.
     fn keys_for(&self, token: &str) -> Arc<TokenKeys> {
         let keys = Arc::clone(&lock(&self.keys));
         if keys.have_signer_of(token) {

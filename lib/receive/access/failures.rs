@@ -10,7 +10,7 @@ use crate::os::mutex::lock;
 const LIMIT: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The most addresses that are remembered.
+/// The most addresses whose failures are remembered, so that memory is limited.
 const MOST: usize = 4096;
 
 /// The failures of the last minute, by address.

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// The issuer and the audience of the tokens.
 const ISSUER: &str = "ocp-receive";
 
-/// How long a token is accepted after it expires, because the client's clock may be slow.
+/// How long a token is accepted after it expires, because the client's clock can be slow.
 const LEEWAY: Duration = Duration::from_secs(120);
 
 const KEY_BYTES: usize = 32;
@@ -105,8 +105,8 @@ impl TokenKeys {
         }
     }
 
-    /// Adds a new key at the front. The old keys stay valid for two lifetimes of a token. Returns
-    /// the id of the new key.
+    /// Adds a new key at the front. The key that it replaces stays valid for two more lifetimes of
+    /// a token. Returns the id of the new key.
     pub(crate) fn rotate(
         directory: &Path,
         now: Timestamp,

@@ -8,7 +8,7 @@ use crate::receive::inbox::{CommitFailure, CoverageNote, Done};
 use crate::receive::push::{Push, PushContent};
 use crate::receive::store::StoreError;
 
-/// The most notes in the queue while the disk is full.
+/// The most notes that are kept while they cannot be written, for example because the disk is full.
 pub(super) const NOTES: usize = 100_000;
 
 /// The queue of pushes and notes to commit.
@@ -59,7 +59,7 @@ pub(super) fn size(push: &Push) -> usize {
     }
 }
 
-/// The failure that waiting pushes get for a store error.
+/// Turns an error of the database into the failure that is reported to waiting pushes.
 pub(super) fn failure(e: StoreError) -> CommitFailure {
     let is_sync = e.is_sync();
     let text = format!("{:#}", anyhow::Error::from(e));

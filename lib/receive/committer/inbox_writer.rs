@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 const TRANSACTION_PUSHES: usize = 1024;
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// The longest time between two writes of the coverage (when pushes were accepted).
+/// The coverage (the times when pushes were accepted) is written at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// A larger difference between the wall clock and the monotonic clock means that the wall clock

@@ -1,4 +1,4 @@
-//! The windows that are printed for given coverage.
+//! Tests which windows are printed for given coverage.
 
 use super::*;
 use crate::time::HOUR_MS;

@@ -1,4 +1,4 @@
-//! From pushes to files, with crashes in between.
+//! Tests the way from pushes to files of the lake, with crashes in between.
 
 use std::fs;
 use std::io::{BufReader, Read};
@@ -22,7 +22,7 @@ const START: i64 = 1_793_491_200_000;
 const HOUR: i64 = 3_600_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A receiver without a network, at a time that a test moves.
+/// A receiver without a network, with a clock that the tests move.
 struct Site {
     dir: tempfile::TempDir,
     clock: Clock,
@@ -204,7 +204,7 @@ proptest! {
                 }
             }).collect();
             site.receive(&bodies);
-            // The vendor may repeat a push much later, after restarts.
+            // The vendor can repeat a push much later, after restarts.
             site.clock.advance(20 * DAY);
         }
         let mut kept = BTreeMap::new();

@@ -117,7 +117,7 @@ impl Condition {
         *lock(&self.limited_at) = Some(now);
     }
 
-    /// The state for coverage.
+    /// The state that the coverage records.
     pub(crate) fn state(&self, now: Instant) -> ReceiverState {
         let limited_at = *lock(&self.limited_at);
         let was_limited = limited_at.is_some_and(|at| now.saturating_duration_since(at) < LIMITED);

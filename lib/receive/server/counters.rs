@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// The most paths with separate counts; all other paths are counted together.
+/// The most paths that have counts of their own in the metrics, so that memory is limited. All
+/// other paths are counted together.
 const MOST_PATHS: usize = 1000;
 
 /// Requests are counted under this name if the client may not use their path, or if [`MOST_PATHS`]
@@ -41,7 +42,8 @@ pub(crate) struct StreamActivity {
     pub(crate) results: BTreeMap<&'static str, u64>,
     /// When the last push was accepted.
     pub(crate) last: Option<Timestamp>,
-    /// The start of the time without a push, moved later by the time in which no receiver ran.
+    /// The time from this moment until now is the time without a push, not counting the time in
+    /// which no receiver ran.
     silent_since: Option<Timestamp>,
     /// The current minute, its count, and the count of the minute before.
     minute: (i64, u64, u64),

@@ -104,7 +104,7 @@ pub(crate) fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Opti
     }
 }
 
-/// Whether a callback accepts the method. GET is accepted, because the vendor may use it to test
+/// Whether a callback accepts the method. GET is accepted, because the vendor can use it to test
 /// the receiver.
 pub(crate) fn is_callback_method(method: &Method) -> bool {
     [Method::POST, Method::GET].contains(method)

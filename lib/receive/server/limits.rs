@@ -13,10 +13,10 @@ pub(crate) struct ServerLimits {
     pub(crate) handshake: Duration,
     /// The time for a complete head, from its first byte.
     pub(crate) head: Duration,
-    /// The time between two requests. The vendor's connection pool has no idle limit, and its next
-    /// push fails if the server closes the connection at that moment.
+    /// The longest time between two requests. The vendor's connection pool has no idle limit, and
+    /// its next push fails if the server closes the connection at that moment.
     pub(crate) idle: Duration,
-    /// The time for a write without progress.
+    /// How long a write is allowed to make no progress.
     pub(crate) write: Duration,
     /// The time for a complete JSON body, and the time window for its minimum rate.
     pub(crate) json: (Duration, Duration),

@@ -1,4 +1,4 @@
-//! The minimum speed of a body.
+//! The minimum speed at which a body must arrive.
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::pace::BodyPace;
 use crate::receive::server::refusal::PushRefusal;
 
-/// The most parts of a body that wait for the disk.
+/// The most parts of a recording that wait in memory to be written to the disk.
 const WAITING: usize = 16;
 
 /// A complete recording on the disk. Dropping the recording deletes the file, unless the file

@@ -10,7 +10,7 @@ use crate::receive::server::certificate::CertificateExchange;
 use crate::receive::server::receiver::Receiver;
 use crate::time::{Timestamp, show_duration};
 
-/// A change of the wall clock by more than this number of milliseconds is noted.
+/// A change of the wall clock by more than this number of milliseconds is noted in the coverage.
 const JUMP: i64 = 5000;
 
 /// The interval in seconds at which the clients and the certificate are read.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::database::{Database, JournalMode};
 use super::{Store, StoreError};
 
-/// The log is copied after this many bytes of commits.
+/// After commits of this many bytes, the log is copied into the database.
 const BYTES: u64 = 16 << 20;
 
 /// The bytes that a transaction appends to the log besides its pushes.

@@ -13,10 +13,10 @@ use super::schema::Tables;
 use crate::error::{Failure, Status};
 use crate::os::{files, private};
 
-/// How long to wait while another process writes.
+/// How long to wait while another connection writes to the database.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The log is copied into the database when it has this number of 4-KiB pages.
+/// The write-ahead log is copied into the database when it has this number of 4-KiB pages.
 const CHECKPOINT_PAGES: i64 = 4000;
 
 /// How changes become durable.
@@ -154,7 +154,7 @@ impl Database {
         };
         let known = match self.read(version)? {
             known if known < supported => self.write(|transaction| {
-                // Another process may have created or changed the tables first.
+                // Perhaps another process has created or changed the tables first.
                 match version(transaction)? {
                     0 => transaction.execute_batch(tables.create)?,
                     known if known < supported => transaction.execute_batch(tables.upgrade)?,

@@ -15,7 +15,7 @@ use crate::error;
 use crate::os::files;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// The most open databases.
+/// The most databases of days that are open at the same time.
 const OPEN_DAYS: usize = 32;
 
 /// The name of a file that exists if every record of the lake has its key.

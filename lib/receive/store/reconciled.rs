@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 use crate::export::window::Window;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// The result of an export for a type and hour.
+/// The result of comparing exports with the stream, for one type and hour.
 #[derive(Clone, Debug)]
 pub(crate) struct HourCounts {
     /// The directory name of the type.
@@ -18,7 +18,7 @@ pub(crate) struct HourCounts {
     pub(crate) extra: i64,
 }
 
-/// An hour of a type that an export proved, with the time of the audit.
+/// An hour and type that an export has proved to be complete, with the time of the audit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AuditedHour {
     pub(crate) group: String,
@@ -85,9 +85,9 @@ impl Store {
         })
     }
 
-    /// Stores a recording from an export. `length` is the number of bytes of `recordings.ndjson` up
-    /// to the end of the recording's line. An unfinished batch of pushes then cuts the file to this
-    /// length, so the line stays.
+    /// Stores a recording from an export. `length` is the length of `recordings.ndjson` in bytes,
+    /// with the line of this recording at the end. If a batch of pushes is unfinished, its next
+    /// attempt cuts the file to this length, so that the line stays.
     pub(crate) fn note_recording(
         &mut self,
         file: &str,

@@ -8,20 +8,20 @@ use crate::error::Status;
 use crate::os::digest;
 use crate::time::Timestamp;
 
-/// The most bytes of pushes in a batch; a single push may have more. In memory, a batch of this size
-/// needs about a seventh of these bytes: its receipts and the keys of its records.
+/// The most bytes of pushes in a batch; a single push may have more bytes. In memory, a batch of
+/// this size needs about a seventh of these bytes: its receipts and the keys of its records.
 const BATCH_BYTES: i64 = 64 << 20;
 
-/// The most pushes in a batch.
+/// The most pushes in a batch, because the results of a whole batch are in memory.
 const BATCH_PUSHES: i64 = 50_000;
 
-/// The most rows in one transaction, because commits of new pushes wait for its end.
+/// The most rows that one transaction changes, because commits of new pushes wait until it ends.
 const SLICE: usize = 256;
 
 /// [`SLICE`] with SQLite's type.
 const SLICE_ROWS: i64 = 256;
 
-/// The most frames in one transaction.
+/// The most frames that one transaction deletes, for the same reason.
 const SLICE_FRAMES: u16 = 4;
 
 /// A push in the inbox.

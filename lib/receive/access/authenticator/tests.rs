@@ -1,4 +1,4 @@
-//! Tokens are issued, accepted, remembered and refused.
+//! Tests that tokens are issued, accepted, remembered and refused.
 
 use super::*;
 use crate::os::files::write_atomic;

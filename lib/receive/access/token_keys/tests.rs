@@ -1,4 +1,4 @@
-//! Keys, and the tokens that they sign.
+//! Tests keys, and the tokens that they sign.
 
 use super::*;
 use std::os::unix::fs::MetadataExt;

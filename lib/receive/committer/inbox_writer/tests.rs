@@ -1,5 +1,5 @@
-//! One transaction at a time, without the thread, with a clock that the tests move. Each limit is
-//! tested with its exact value and with one more.
+//! Tests one transaction at a time, without the thread, with a clock that the tests move. Each
+//! limit is tested with its exact value and with one more.
 
 use std::sync::{Condvar, Mutex};
 

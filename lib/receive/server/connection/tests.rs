@@ -1,4 +1,4 @@
-//! Requests as bytes, and the replies.
+//! Sends requests as bytes, and checks the replies.
 
 mod bodies;
 mod smuggling;
@@ -300,7 +300,7 @@ async fn an_early_refusal_arrives_while_the_body_is_still_coming() {
     let mut client = site.connect();
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n");
     client.write_all(head.as_bytes()).await.unwrap();
-    // A client may have sent this much before it reads the reply.
+    // A client can have sent this much before it reads the reply.
     client.write_all(&[b'x'; 60_000]).await.unwrap();
     assert_eq!(status(&rest(&mut client).await), 401);
 }

@@ -1,4 +1,5 @@
-//! Bodies: cut, slow, too large, compressed, and bodies for which there is no room.
+//! Tests bodies that are cut off, slow, too large or compressed, and bodies for which there is no
+//! room.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Requests that a proxy and the receiver behind it could understand differently.
+//! Tests requests that a proxy and the receiver behind it could understand differently.
 
 use super::*;
 
