@@ -40,8 +40,8 @@ pub struct WalkOptions {
     pub skip_blocked_after: Option<Duration>,
 
     /// Read the last N days again. Export the calls whose content has changed since they were
-    /// exported, and calls that appeared late with a low id. The first run with this flag only
-    /// records which calls exist.
+    /// exported, and calls that appeared late, with an id below the cursor. The first run with this
+    /// flag only records which calls exist.
     #[arg(long, value_name = "N", requires = "state", value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub refresh_days: Option<u64>,
 
