@@ -113,8 +113,8 @@ impl<R: Read> Lines<R> {
         Lines::with_limits(input, BLOCK, MAX_LINE)
     }
 
-    /// Reads `block` bytes at a time. For a line of more than `max_line` bytes, without its
-    /// newline, returns an error before the line is read to its end.
+    /// Reads `block` bytes at a time. For a line of more than `max_line` bytes, not counting its
+    /// newline, [`Lines::next_line`] returns an error and does not read the rest of the line.
     pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,

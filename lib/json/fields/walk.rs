@@ -32,7 +32,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         self.skipper.is_at_end().then_some(())
     }
 
-    /// Reads a value if it is wanted or if a part of it is wanted.
+    /// Reads a value that is wanted or has wanted parts, and notes where they are.
     fn wanted(&mut self, node: &FieldNode) -> Option<()> {
         let first = self.skipper.peek()?;
         let from = self.skipper.position();
