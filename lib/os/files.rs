@@ -82,8 +82,8 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Gives a complete temporary file its name: syncs the data, renames the file, syncs the directory.
-/// The file is safe only after this function returns. It gets the mode of the replaced file, and
-/// also its owner if that is allowed.
+/// Report the file only after this function returns, because only then it is safe. The new file
+/// gets the mode of the replaced file, and also its owner if that is allowed.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     keep_owner_and_mode(temp.as_file(), path)
         .and_then(|()| rename(temp, path))
@@ -256,7 +256,7 @@ pub fn real(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         if path.exists() {
-            // An open file under /dev/fd can have no other path.
+            // An open file under /dev/fd does not always have another path.
             return path.canonicalize().unwrap_or(path);
         }
         match fs::read_link(&path) {

@@ -1,6 +1,6 @@
 //! An append-only file of lines, under an exclusive lock. Each line has a checksum.
 //!
-//! If a crash left a last line without its newline, the next run cuts this part of a line off. Any
+//! If a crash left a last line without its newline, the next run cuts off this incomplete line. Any
 //! other damage is an error, because the content of a line is lost.
 
 use std::fmt;
