@@ -64,7 +64,7 @@ pub struct Http {
 /// One HTTP client for each way to the network.
 #[derive(Debug)]
 struct Agents {
-    /// The client without a proxy. Only requests to this machine use it: no proxy must see them.
+    /// The client without a proxy. Only requests to this machine use it: a proxy must not see them.
     direct: ureq::Agent,
     https: ureq::Agent,
     http: ureq::Agent,

@@ -63,8 +63,8 @@ fn waits(client: &Client, units: usize) -> u64 {
 
 #[test]
 fn a_reply_that_asks_for_a_pause_stops_all_requests_and_another_one_does_not() {
-    // The columns: the reply; the units of its request; the pause that the reply asks for; the
-    // pause that other requests make; whether a smaller request can help.
+    // The columns: the reply; the units of its request; the pause that the reply asks for; how long
+    // other requests wait after it; whether a smaller request can help.
     for (reply, units, asked, pause, slow) in [
         ("503 x", 1, None, 0, false),
         ("503 x\nretry-after: 5", 1, Some(5), 5, false),
