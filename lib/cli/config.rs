@@ -31,8 +31,8 @@ pub struct Setting {
     setting: String,
     /// The text of the value; a list if there are several values; `null` if the setting is not set.
     value: Option<SettingValue>,
-    /// Where the value is from: `default`, `command line`, `environment` with the variable, or `not
-    /// set`.
+    /// Where the value is from: `not set`, `default`, `command line`, or `environment` with the
+    /// name of the variable.
     origin: String,
 }
 

@@ -119,8 +119,8 @@ impl NamedFiles {
     }
 }
 
-/// The identity of the file at `path`; `None` for a device, FIFO or socket that several options may
-/// name.
+/// The identity of the file at `path`; `None` for a character device, FIFO or socket, which several
+/// options may name.
 fn of_path(path: &Path) -> Option<Identity> {
     match fs::metadata(path) {
         Ok(there) => of_file(&there),

@@ -345,7 +345,7 @@ pub fn is_stdout_terminal() -> bool {
     rustix::stdio::stdout().is_terminal()
 }
 
-/// Status 2 if stdin is a terminal, because a terminal is no input.
+/// Status 2 if stdin is a terminal, because then the program has no input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     if io::stdin().is_terminal() {
         return Err(error::usage(format!(
