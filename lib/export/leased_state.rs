@@ -23,7 +23,7 @@ use crate::os::{digest, files, host};
 /// The start of the names of side logs in a run's directory.
 const NAME: &str = "state";
 
-/// Maps the name of each side log to the checksum in the name of its object.
+/// Maps each side log, as `NAME.GENERATION`, to the checksum in the name of its object.
 pub(super) type SideObjects = BTreeMap<String, String>;
 
 /// The lease of a state in a bucket, and the side logs of the state. The lease ends when this value
@@ -120,9 +120,9 @@ impl LeasedState {
         Ok(logs)
     }
 
-    /// Deletes the side logs of the last save that no state needs any more. Call it after a state
-    /// with the side logs `logs` was saved. `is_direct` says whether this state replaced the state
-    /// that was read.
+    /// Deletes the side logs of the state before the new one, unless a state still needs them. Call
+    /// it after the new state, with the side logs `logs`, was saved. `is_direct` says whether the
+    /// new state replaced the state that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
         let read = match is_direct {
@@ -179,8 +179,8 @@ fn unneeded(
     former
 }
 
-/// Splits the end of an object's key, `.NAME.CHECKSUM`, into the name and the checksum of a side
-/// log. `None` if this side log is in `logs`, or if the object is not a side log.
+/// Splits the end of an object's key, `.NAME.GENERATION.CHECKSUM`, into `NAME.GENERATION` and the
+/// checksum. `None` if this side log is in `logs`, or if the object is not a side log.
 fn leftover<'k>(ending: &'k str, logs: &SideObjects) -> Option<(&'k str, &'k str)> {
     let (name, content) = ending.rsplit_once('.')?;
     let is_ours =

@@ -39,8 +39,8 @@ pub(super) struct ReadState<D> {
     pub(super) data: D,
     /// The side logs; empty unless the state is in a bucket.
     pub(super) files: SideObjects,
-    /// The name of this state. Equal texts have equal names. Names that are sorted as text are in
-    /// the order in which the states were saved.
+    /// The name of this state. Equal texts have equal names. The names, sorted as text, are in the
+    /// order of the saves, to the second.
     pub(super) name: String,
 }
 
