@@ -46,9 +46,10 @@ pub struct SchemaArgs {
     /// array.
     ///
     /// A path that was first seen after 20480 records is `late`, because DuckDB samples only that
-    /// many records. If FILE exists, a path that is not yet in FILE is `new`, and a message at the
-    /// end names the path. Paths that only earlier runs have seen stay in FILE. At most 2000 paths
-    /// of each type are kept. Lines that are not valid JSON are counted.
+    /// many records. If FILE exists, a path is `new` if FILE does not yet have it, or not yet with
+    /// this type of value, and a message at the end names it. Paths that only earlier runs have
+    /// seen stay in FILE. At most 2000 paths of each type are kept. Lines that are not valid JSON
+    /// are counted.
     #[arg(long, value_name = "FILE")]
     pub schema_report: Option<PathBuf>,
 }

@@ -35,8 +35,8 @@ pub(crate) fn csv(bytes: &[u8], _: &Path) {
 /// The largest member that is compared, in bytes.
 const COMPARED: u64 = 1 << 20;
 
-/// Checks that the content of each member is what the `zip` crate reads for this member. `file`
-/// contains `bytes`.
+/// Checks that each member that can be read to its end has the content that the `zip` crate reads.
+/// `file` contains `bytes`.
 pub(crate) fn zip(bytes: &[u8], file: File) {
     let _ = zip::verify(&file, &ZipLimits::default(), |_| {});
     let file: Arc<dyn ZipBytes> = Arc::new(file);

@@ -20,7 +20,7 @@ pub struct ZipLimits {
     #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_member_size)]
     pub max_member_size: Size,
 
-    /// Refuse the rest of a ZIP when SIZE of its data has been inflated.
+    /// Refuse a member if it and the members before it hold more than SIZE when inflated.
     #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_zip_size)]
     pub max_zip_size: Size,
 
