@@ -1,7 +1,7 @@
 //! Writes the text of `--version`. In a release build from a git checkout, the text contains the
-//! commit, its day and the target. In all other builds the text is only the version number; with
-//! the commit, a debug build would compile the library again after each commit. A release build
-//! also asks the linker for packed relocations.
+//! commit, its day and the target. In all other builds the text is only the version number: if it
+//! contained the commit, a debug build would compile the library again after each commit. A release
+//! build also asks the linker for packed relocations.
 
 #![allow(
     clippy::disallowed_methods,

@@ -27,8 +27,8 @@
 //! What the programs promise, and the modules that ensure it:
 //!
 //! - a file gets its final name only when it is complete and verified ([`os::files`]);
-//! - a ledger or cursor is written only after the data before it is on disk, or after the next
-//!   program has read this data ([`os::files`], [`export::state`]);
+//! - a ledger or cursor is written only after its data is on disk, or after the next program has
+//!   read this data ([`os::files`], [`export::state`]);
 //! - the bytes of a record do not change ([`json::lines`]);
 //! - all programs have the same exit statuses ([`error`]), and the same form of messages and help
 //!   ([`os::logger`], [`cli`]);

@@ -108,8 +108,8 @@ impl Zone {
         }
     }
 
-    /// The first instant when the clocks of the zone show `local`. If they skip `local`, tries
-    /// later local times in steps of 15 minutes.
+    /// The first instant when the clocks of the zone show `local`. If they skip `local`, uses the
+    /// next local time that they show, in steps of 15 minutes.
     fn instant(self, local: NaiveDateTime) -> Timestamp {
         let quarters = (0..=96).map(|n| local + TimeDelta::minutes(15 * n));
         let mut found = quarters.filter_map(|local| self.first_instant(local));
