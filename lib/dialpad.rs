@@ -3,8 +3,8 @@
 //!
 //! The vendor's article documents two requests. A loop over them also needs to know the unit of
 //! `start` and `end`, the meaning of `limit` 0 and `offset`, whether edges are inclusive, and the
-//! shape of the reply. The article says none of this. The service answers wrong values with `200
-//! []`. So each unknown meaning is a setting, and the export checks the settings against the
+//! shape of the reply. The article says none of this. The service answers wrong values with
+//! `200 []`. So each unknown meaning is a setting, and the export checks the settings against the
 //! replies. A run exports exactly the messages that exist, or it fails and names the setting to
 //! change.
 //!

@@ -134,7 +134,8 @@ impl DialpadApi {
     }
 
     /// Requests a page of a slice, and checks the times of its messages. If the reply is too large
-    /// and `can_split` is true, the answer can be `TooMuch`: the caller then splits the slice.
+    /// and `can_split` is true, the answer can be `TooMuch`: the caller then splits the slice. If
+    /// `can_split` is false, a reply that is too large is an error after the last try.
     pub(super) fn ask(
         &self,
         slice: &Slice<'_>,

@@ -3,7 +3,7 @@
 //!
 //! The check assumes only that the service cuts off replies at a certain number of messages. So a
 //! reply with fewer messages than an earlier one is complete. A reply that is as large as the
-//! largest so far can be cut off. Its window is then split in two at the time of its middle
+//! largest so far is possibly cut off. Its window is then split in two at the time of its middle
 //! message. Both parts are read in the same way, until their replies are smaller. Pages are
 //! requested only if a few seconds hold more messages than one reply.
 
@@ -154,7 +154,7 @@ impl<'a> Bisection<'a> {
     }
 
     /// Cuts a window into parts: before and after its messages if the messages are close together,
-    /// else at the middle message, else in half.
+    /// else at the middle message. If neither is possible, cuts it in half.
     fn cuts(&self, window: Window, whole: &mut SliceReading) -> anyhow::Result<Vec<Window>> {
         let times = whole.times()?;
         let service = self.api.service();

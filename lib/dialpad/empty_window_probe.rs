@@ -1,7 +1,7 @@
 //! Checks whether an empty reply means that there are no messages. The service answers `200 []`
 //! also to times in the wrong unit, to a provider or session that does not exist, and perhaps to a
 //! limit of 0. So until the service sends the first message with these settings, an empty window is
-//! requested again with times in the other unit, and with a limit of 1.
+//! requested again with times in the other unit, and if `--limit` is 0, also with a limit of 1.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::query::{PageQuery, Slice};

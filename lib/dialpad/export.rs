@@ -1,5 +1,5 @@
-//! The export of windows: reads each window until it certainly has all its messages, delivers them,
-//! then saves the state.
+//! The export of windows: reads each window until its messages are certainly complete, delivers
+//! the messages, then saves the state.
 
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ pub struct MessageOptions {
     #[arg(long)]
     pub add_session: bool,
 
-    /// Exit with status 65 instead of writing a message whose text has an e-mail address or seven
-    /// digits in a row. Such a text means that redaction is off or has failed.
+    /// Exit with status 65 instead of writing a message whose text has an e-mail address or a
+    /// number with at least seven digits. Such a text means that redaction is off or has failed.
     #[arg(long)]
     pub require_redacted: bool,
 
@@ -82,7 +82,8 @@ pub struct MessageExport<'a> {
 }
 
 impl<'a> MessageExport<'a> {
-    /// Prepares a run. The run starts at the position in the state; without a state, at `from`.
+    /// Prepares a run. The run starts at the position in the state, or at `from` if there is no
+    /// position yet.
     pub fn new(
         api: &'a DialpadApi,
         writer: MessageWriter<'a>,

@@ -35,7 +35,7 @@ struct SeenLog {
     state: PathBuf,
     log: SideLog,
     mark: SideLogMark,
-    /// The generation of the side log for which the files of other generations were last removed.
+    /// The generation of the side log when the files of other generations were last removed.
     tidied: u64,
 }
 

@@ -135,8 +135,8 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub limit: u64,
 
-    /// What the parameter offset counts. The program uses an offset only if a few seconds have more
-    /// messages than one reply, or for --customer-session without --from.
+    /// What the parameter offset counts. This matters only if one reply is too small for the
+    /// messages of a few seconds, or of a --customer-session without --from.
     #[arg(long, value_name = "MODE", default_value = "rows")]
     pub offset_mode: OffsetMode,
 

@@ -93,7 +93,7 @@ struct Tally {
     unpublished: BTreeMap<Key, bool>,
 }
 
-/// A comparison of batch exports with the lake that has begun.
+/// A running comparison of batch exports with the lake.
 pub(crate) struct Reconciler {
     directory: ReceiveDirectory,
     store: Store,

@@ -20,8 +20,8 @@ pub enum OrderArg {
     Mdy,
     /// 2026-12-31
     Ymd,
-    /// The program finds the order from a date in the first page whose day is above 12. If there is
-    /// no such date, the run fails.
+    /// The program finds the order from a date in the first page with a day above 12, or with the
+    /// year first. If there is no such date, the run fails.
     Auto,
 }
 

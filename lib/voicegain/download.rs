@@ -1,6 +1,6 @@
 //! Downloads one recording, and gives its file a name only when the recording is complete. It is
-//! complete if it has its declared length, or its chunked body has ended, or its RIFF header has
-//! the right length. The recording can be served by another host, which gets no token.
+//! complete if it has the length that the reply or the RIFF header declares, or if its chunked body
+//! has ended. The recording can be served by another host, which gets no token.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -187,7 +187,8 @@ impl PartialRecording {
         self.receive(&mut reply)
     }
 
-    /// Whether the part in a reply begins at byte `have`. Two known ETags must be equal.
+    /// Whether the part in a reply begins at byte `have`. If the ETags of the file and of the reply
+    /// are both known, they must be equal, too.
     fn continues(&self, reply: &Reply, have: u64) -> bool {
         let range = reply.header("content-range").unwrap_or_default();
         let ours = self.version.as_deref().filter(|ours| ours.starts_with('"'));

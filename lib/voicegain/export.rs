@@ -1,6 +1,5 @@
 //! One run of the export, in four steps: the calls that earlier runs skipped, the new calls page by
-//! page, the changed calls, and the recordings.
-//! The report says how the run ended.
+//! page, the changed calls, and the recordings. The report says how the run ended.
 
 use std::time::Duration;
 

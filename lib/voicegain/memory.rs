@@ -76,7 +76,7 @@ pub(super) struct CallMemory {
     log: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
-    /// The generation of the side log for which the files of older generations were last removed.
+    /// The generation of the side log when files that it does not need were last removed.
     tidied: u64,
 }
 

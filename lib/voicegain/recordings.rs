@@ -47,7 +47,7 @@ pub enum Which {
 #[command(next_help_heading = "Recordings")]
 pub struct AudioArgs {
     /// Fetch the recording of each exported call to DIR, as CALL.wav (or .mp3, …). Recordings are
-    /// fetched after all calls are exported; if the run ends early, the next run fetches the rest.
+    /// fetched after all calls are exported; later runs fetch those that are left.
     #[arg(long, value_name = "DIR", requires = "state")]
     pub audio_dir: Option<PathBuf>,
 

@@ -95,8 +95,8 @@ impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
         };
         let at = self.skipped / page.size * page.size;
         if at == 0 {
-            // If the service returned fewer calls than requested, that number is the size of its
-            // pages.
+            // If the service returned fewer calls than requested, the number of returned calls is
+            // the size of its pages.
             self.most = match page.count < page.size {
                 true => page.count,
                 false => u64::MAX,

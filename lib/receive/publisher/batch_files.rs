@@ -39,7 +39,7 @@ impl BatchFiles {
         ))
     }
 
-    /// Removes what an interrupted attempt of the batch appended to the files.
+    /// Prepares the files: removes what an interrupted attempt of the batch appended to them.
     pub(super) fn open(directory: &ReceiveDirectory, batch: &Batch) -> anyhow::Result<BatchFiles> {
         for (path, length) in [
             (directory.rejects(), batch.rejects_length),

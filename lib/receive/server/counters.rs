@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 /// other paths are counted together.
 const MOST_PATHS: usize = 1000;
 
-/// Requests are counted under this name if the client may not use their path, or if [`MOST_PATHS`]
-/// paths are counted already.
+/// Requests are counted under this name if they have no valid client or the client may not use
+/// their path, or if [`MOST_PATHS`] paths are counted already.
 const OTHER: &str = "";
 
 /// The borders of the histograms, in milliseconds.

@@ -109,7 +109,7 @@ impl RunningServer {
 
     /// Stops the server. For the time `drain`, the server reports that it is not ready, but still
     /// accepts pushes. After a failed sync, this time is skipped. Then the server accepts no more
-    /// connections, and answers open requests for up to 10 s.
+    /// connections, and answers open requests for up to 10 s. After that it refuses pushes.
     pub(crate) fn stop(self, drain: Duration) {
         let condition = &self.receiver.condition;
         condition.drain();

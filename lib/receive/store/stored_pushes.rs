@@ -8,8 +8,8 @@ use crate::error::Status;
 use crate::os::digest;
 use crate::time::Timestamp;
 
-/// The most bytes of pushes in a batch; a single push may have more bytes. In memory, a batch of
-/// this size needs about a seventh of these bytes: its receipts and the keys of its records.
+/// The most bytes of pushes in a batch; a single push may have more bytes. The receipts and keys of
+/// a batch take about a seventh of this in memory.
 const BATCH_BYTES: i64 = 64 << 20;
 
 /// The most pushes in a batch, because the results of a whole batch are in memory.
