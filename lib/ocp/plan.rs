@@ -165,8 +165,8 @@ impl PlanSpec {
         planned.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// The types to plan for a window. If one of the types in `ALL` is already exported for it,
-    /// `ALL` is replaced by its single types, because `ALL` would export this type again.
+    /// The types to plan for a group. If `known` has a request for one of the types in `ALL`, `ALL`
+    /// is replaced by its single types, because `ALL` would export this type again.
     fn types_beside(&self, known: &[(&ExportRequest, &RequestHistory)]) -> BTreeSet<String> {
         let in_part = |(request, _): &(&ExportRequest, &RequestHistory)| {
             ALL_TYPES.iter().any(|kind| request.types.contains(*kind))

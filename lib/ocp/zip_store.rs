@@ -243,7 +243,8 @@ fn below(url: &BucketUrl, file: &str) -> BucketUrl {
     url.with_ending(&format!("/{file}"))
 }
 
-/// Aborts uploads of this ledger's pages that killed runs left unfinished.
+/// Aborts the unfinished uploads of this ledger's pages. A run that was killed can leave such
+/// uploads.
 fn abort_unfinished(
     service: &BucketService,
     url: &BucketUrl,

@@ -95,8 +95,8 @@ struct Args {
 
     /// Do not fully validate lines that cannot match. Use this flag only for input that was
     /// validated before. The program only checks that such a line is UTF-8 between braces and at
-    /// most 256 MiB long. It finds no other error in the line, and does not count the line if its
-    /// time is missing. No effect with --unwrap.
+    /// most 256 MiB long. It finds no other error in the line, and --from and --to do not count the
+    /// line as a record without a time. No effect with --unwrap.
     #[arg(long)]
     trusted: bool,
 

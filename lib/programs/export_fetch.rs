@@ -76,8 +76,8 @@ struct Args {
     options: FetchOptions,
 
     /// The file that records all exports and downloads. Only one run at a time can use FILE. FILE
-    /// may be an object s3://BUCKET/KEY; then --output must also be an s3:// address, unless
-    /// --until is submitted or ready. [default: DIR/ledger.ndjson]
+    /// may be an object s3://BUCKET/KEY; then --output must not be a local file, unless --until is
+    /// submitted or ready. [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     ledger: Option<FileOrObject>,
 
@@ -152,8 +152,8 @@ impl Args {
         self.ledger.clone().unwrap_or_else(default)
     }
 
-    /// Opens the ledger. Status 2 if the ledger is in a bucket and --output is a local file: the
-    /// ledger cannot show which machine has this file.
+    /// Opens the ledger. Status 2 if the ledger is in a bucket, --output is a local file and
+    /// --until is fetched: the ledger cannot show which machine has this file.
     fn open_ledger(
         &self,
         base: &Url,

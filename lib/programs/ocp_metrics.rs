@@ -85,8 +85,9 @@ Examples:
     /// Draw the rows of batch or realtime: a line of text or a picture for each series. Uses no
     /// network.
     ///
-    /// If a bucket has several rows, the row with the latest "as_of" is drawn. In a picture, the
-    /// line to a period whose number can still grow is dashed.
+    /// If a bucket has several rows, the row with the latest "as_of" is drawn. A bucket that can
+    /// still grow looks different: in text it has other characters, in a picture it is a hollow
+    /// point with dashed lines.
     #[command(before_help = plot::EXAMPLES)]
     Plot(plot::Args),
 }

@@ -57,10 +57,10 @@ enum ReceiveCommand {
     Check(Box<serve_args::ServeArgs>),
     /// Print the hours that a batch export must fill or confirm.
     ///
-    /// Prints the hours in which the receiver was down, extended back by --max-call, the hours in
-    /// which the receiver refused pushes and, with --audit, all hours of yesterday. The lines are
-    /// like those of export-plan windows, but have a `reason`: down, limited or audit. A line is
-    /// left out if reconcile has compared all its hours after their records could be exported.
+    /// Prints the hours in which the receiver was down or refused pushes, extended back by
+    /// --max-call, and, with --audit, all hours of yesterday. The lines are like those of
+    /// export-plan windows, but have a `reason`: down, limited or audit. A line is left out if
+    /// reconcile has compared all its hours after their records could be exported.
     #[command(before_help = gaps::EXAMPLES)]
     Gaps(gaps::Args),
     /// Compare batch exports with the lake, and fill what the stream lacked.

@@ -56,9 +56,10 @@ enum SubscribeCommand {
     Apply(Box<apply::Args>),
     /// Create one subscription.
     ///
-    /// If the service has the subscription with the same settings, the program prints it as "same".
-    /// If the settings differ, the run exits with 69. If the reply is lost, the program looks for
-    /// the subscription in the service's list before it sends the request again.
+    /// If the service already has a subscription of this group and type with the same settings, the
+    /// program prints it as "same". With other settings, the run exits with 69. If the reply is
+    /// lost, the program looks for the subscription in the service's list before it sends the
+    /// request again.
     #[command(before_help = create::EXAMPLES)]
     Create(Box<create::Args>),
     /// Get a token and push an empty envelope, as the vendor will do.

@@ -56,8 +56,8 @@ pub(super) fn cover(
         .collect()
 }
 
-/// Whether the request certainly has or had an export. A create without a reply has possibly
-/// created nothing, so it does not count here.
+/// Whether the request has an export, or an earlier export of it was fetched. A create without a
+/// reply has possibly created nothing, so it does not count here.
 fn is_there(record: &RequestHistory) -> bool {
     record.had || matches!(record.state, RequestState::Named(_))
 }

@@ -1,8 +1,8 @@
 //! The output for lines: a stream, or a list (a file or an object) with all lines of the run.
 //!
-//! The ledger records an export as fetched when the lines of this export are safe. In a pipe, lines
-//! are safe when the reader has read them; in a list, when the list has its name or is in its
-//! bucket.
+//! The ledger records an export as fetched when the lines of this export are safe. In a stream,
+//! lines are safe when the reader of the pipe has read them, or when they are on disk (`>> FILE`).
+//! In a list, they are safe when the list has its name or is in its bucket.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -122,8 +122,8 @@ impl<'a, 'o> LineSink<'a, 'o> {
             .push_back((end, request.clone(), export_id.to_owned()));
     }
 
-    /// Records in the ledger the exports whose lines the reader of a stream has read. Does not
-    /// wait. Does nothing for a list.
+    /// Records in the ledger the exports whose lines are safe in a stream. Does not wait. Does
+    /// nothing for a list.
     pub(super) fn mark_read(&mut self) -> anyhow::Result<()> {
         let LineOutput::Stream(commit) = &mut self.out else {
             return Ok(());

@@ -25,7 +25,7 @@ pub enum Until {
 #[derive(Args, Clone, Debug)]
 pub struct FetchOptions {
     /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip. It may be an address
-    /// s3://BUCKET/KEY: then each ZIP is verified in a temporary file, and then uploaded.
+    /// s3://BUCKET/KEY: each ZIP is then verified in a temporary file and uploaded.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
     pub out_dir: Option<FileOrObject>,
 

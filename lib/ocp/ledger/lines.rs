@@ -29,7 +29,7 @@ impl LedgerLines {
         }
     }
 
-    /// Appends a line without a sync, so a crash of the machine can lose it.
+    /// Appends a line without waiting until it is safe, so a crash can lose it.
     pub(super) fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         match self {
             LedgerLines::File(journal) => journal.append_unsynced(record),

@@ -96,7 +96,7 @@ pub struct QuestionArgs {
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub window: Option<Duration>,
 
-    /// A row is settled (no longer expected to change) when its bucket ended at least DUR ago.
+    /// A row is settled (no longer expected to grow) when its bucket ended at least DUR ago.
     /// [default: 2h in batch, 2h10m in realtime]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub settle: Option<Duration>,

@@ -23,7 +23,7 @@ pub struct Switch<'a> {
     pub new_client: &'a str,
     /// The client of the old credentials.
     pub old_client: Option<&'a str>,
-    /// For how long the old client must not have pushed.
+    /// For how long the receiver must not have seen the old client.
     pub quiet: Duration,
     /// The path of the ledger that contains the update.
     pub ledger: &'a Path,
@@ -31,7 +31,8 @@ pub struct Switch<'a> {
     pub keep_old: Duration,
 }
 
-/// The line that is printed: when each client last pushed, and whether the switch is complete.
+/// The line that is printed: when the receiver last saw each client, and whether the switch is
+/// complete.
 #[derive(Debug, Serialize)]
 pub struct SwitchLine {
     new_client: String,
@@ -65,8 +66,8 @@ impl SwitchLine {
 }
 
 impl Switch<'_> {
-    /// Asks the receiver when each client last pushed. `receiver` is the address of its admin
-    /// listener.
+    /// Asks the receiver when it last saw each client: a push or a request for a token. `receiver`
+    /// is the address of its admin listener.
     pub fn look(&self, client: &Client, receiver: &Url) -> anyhow::Result<SwitchLine> {
         let usage = usage(client, receiver)?;
         let entries = ledger::read(self.ledger)?;

@@ -40,8 +40,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CODEC")]
     compress: Option<Codec>,
 
-    /// Recognise a record that is pushed again up to DUR after the time in the record, as with
-    /// serve.
+    /// Recognise a record that the lake already has up to DUR after the time in the record, as
+    /// serve does.
     #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration)]
     dedupe_keep: Duration,
 

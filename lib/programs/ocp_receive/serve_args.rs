@@ -155,7 +155,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = least_free, help_heading = "Limits")]
     pub(super) min_free: LeastFree,
 
-    /// The HTTP status of the reply to a push that would exceed --queue or --in-flight.
+    /// The HTTP status of the reply to a push for which there is no room, for example because of
+    /// --queue or --in-flight.
     #[arg(
         long,
         value_name = "N",

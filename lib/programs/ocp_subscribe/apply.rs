@@ -24,8 +24,7 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Print the lines that a run would print, and exit. The program only requests the lists of
-    /// subscriptions.
+    /// Print the lines that a run would print, and exit. The program only reads the subscriptions.
     #[arg(long)]
     dry_run: bool,
 

@@ -43,8 +43,8 @@ pub(super) struct Args {
     poll: Duration,
 
     /// How long you keep the old credentials and paths after the update. The vendor can still use
-    /// the old ones to repair the last 24 hours. The printed line says when DUR ends; the program
-    /// does not wait until then.
+    /// the old ones when it repeats failed pushes of the last 24 hours. The printed line says when
+    /// DUR ends; the program does not wait until then.
     #[arg(long, value_name = "DUR", default_value = "25h", value_parser = parse_duration)]
     keep_old: Duration,
 

@@ -157,7 +157,8 @@ impl PlotReader {
     }
 }
 
-/// A name for each series: the group and the tags, if they differ between the series.
+/// A name for each series: the group, if there are several, and the tags that differ between the
+/// series.
 fn labels<'a>(series: impl Iterator<Item = &'a Collected> + Clone) -> Vec<String> {
     let groups: BTreeSet<&str> = series.clone().map(|one| one.group.as_str()).collect();
     let mut values: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
