@@ -52,8 +52,8 @@ fn at_offset_one(
 }
 
 /// The messages of all pages. The pages are read until two readings give the same messages, at most
-/// three times. No message may be on two pages, and some other offsets must give the expected
-/// number of messages.
+/// three times. It is an error if a message is on two pages, or if a request with another offset
+/// gives an unexpected number of messages.
 pub(super) fn turn(
     api: &DialpadApi,
     slice: &Slice<'_>,

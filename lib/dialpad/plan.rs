@@ -152,7 +152,7 @@ impl RangeArgs {
     }
 }
 
-/// A line of `--have`: a window of a plan, or a report.
+/// A line of the file of `--have`: a window of a plan, or the report of a run.
 #[derive(Deserialize)]
 struct Had {
     from: Option<Timestamp>,

@@ -2,8 +2,8 @@
 //! stores how many bytes of the file are valid.
 //!
 //! The next run cuts off lines that were appended but not committed with the state. So the log and
-//! the state always match, also after a kill, and also if the file of `--state-out` was never moved
-//! to `--state`. A log changes only at its end. To rewrite it, a run starts the next generation in
+//! the state always match, even after a kill, or if a user has not renamed the file of `--state-out`
+//! to the file of `--state`. A log changes only at its end. To rewrite it, a run starts the next generation in
 //! a new file; older generations are removed when no state needs them. Each line has a
 //! [checksum](crate::os::checked_line), except lines from older versions.
 

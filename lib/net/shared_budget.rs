@@ -1,4 +1,4 @@
-//! One rate for all processes of a user on a machine, counted in a file.
+//! One limit for the request rate of all processes of a user on a machine. A file has the count.
 //!
 //! The file is in the directory of the token cache. There is one file for each API origin and
 //! account, or, with `--rate-scope group`, one for each OCP group. Without a cache directory, or on

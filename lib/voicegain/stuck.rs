@@ -38,7 +38,7 @@ pub(super) enum WalkEnd {
     Unclear(&'static str),
 }
 
-/// Finds out why there is no next call, and remembers the unfinished calls that it read.
+/// Finds out why the service returns no call after the cursor, and remembers the unfinished calls that it read.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
     unfinished: BTreeMap<u64, Unfinished>,

@@ -19,7 +19,7 @@ pub(super) struct KnownExport {
     pub(super) is_listed: bool,
 }
 
-/// The exports in the list. `None` if the step failed.
+/// Requests the list of the exports of a group, and returns its entries. `None` if that failed.
 pub(super) fn list(
     asker: &mut Asker,
     group: &str,

@@ -37,8 +37,9 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     .into_iter()
 }
 
-/// Runs a filter that is not a path. With `MAY_BE`, the path stays if the filter's result is
-/// identical to the value at the path. Otherwise the path is lost: the next use of it is an error.
+/// Runs a filter that is not a path expression of jq, such as `1 + 1`. With `MAY_BE`, the path stays
+/// if the filter's result is identical to the value at the path. Otherwise the path is lost: the
+/// next use of it is an error.
 fn no_path<const MAY_BE: bool>() -> Native<JaqData> {
     Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
         let (filter, inner) = context.pop_fun();
