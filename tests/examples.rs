@@ -58,7 +58,9 @@ pub fn commands(name: &str) -> Vec<String> {
     let help = help(name, &[]);
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let named = lines.take_while(|line| !line.is_empty());
+    // A description of two lines continues far to the right.
     named
+        .filter(|line| !line.starts_with("    "))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .map(str::to_owned)

@@ -82,12 +82,11 @@ Examples:
 Examples:
   ocp-metrics catalogue --api v3 | jq -c '[.source, .category, .metric, .counts]'")]
     Catalogue(CatalogueArgs),
-    /// Draw the rows of batch or realtime: a line of text or a picture for each series. Uses no
-    /// network.
+    /// Draw the rows of batch or realtime: a line of text or a picture for each series.
     ///
-    /// If a bucket has several rows, the row with the latest "as_of" is drawn. A bucket that can
-    /// still grow looks different: in text it has other characters, in a picture it is a hollow
-    /// point with dashed lines.
+    /// Uses no network. If a bucket has several rows, the row with the latest "as_of" is drawn. A
+    /// bucket that can still grow looks different: in text it has other characters, in a picture it
+    /// is a hollow point with dashed lines.
     #[command(before_help = plot::EXAMPLES)]
     Plot(plot::Args),
 }
