@@ -23,7 +23,8 @@ pub(super) struct PartitionKey<T> {
 }
 
 /// The most bytes of records that are collected before they are written to the disk, and the most
-/// bytes in a compressed frame. A longer record is written without collecting.
+/// bytes of records in one frame of a compressed file. A longer record is not collected: it is
+/// written at once.
 const PIECE: usize = 512 << 10;
 
 /// Records of one type and hour.
