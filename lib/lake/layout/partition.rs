@@ -1,7 +1,8 @@
 //! A file that is being written: a part is in memory and a part on disk.
 //!
-//! No file stays open between two writes. A compressed file is a series of frames that do not depend
-//! on each other, so no file needs a compressor of its own. So there can be any number of files.
+//! No file stays open between two writes. A compressed file is a series of frames that do not
+//! depend on each other, so no file needs a compressor of its own. So there can be any number of
+//! files.
 
 use std::io::{self, Sink, Write};
 use std::path::{Path, PathBuf};
