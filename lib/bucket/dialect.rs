@@ -108,8 +108,7 @@ impl Dialect {
     }
 
     /// The parameter that asks for encoded names in a list. `None` for Google: the parser does not
-    /// understand how Google's reply names the encoding, so we ask Google for names that are not
-    /// encoded.
+    /// understand how Google's reply names the encoding, so we do not ask Google to encode names.
     pub(super) fn encoding_of_names(self) -> Option<HeaderLine> {
         match self {
             Dialect::Amazon => Some(("encoding-type", "url".to_owned())),

@@ -20,8 +20,8 @@ pub const FIRST_PART: u64 = BLOCK;
 pub enum BegunObject {
     /// The first part of the object. The service can send the other parts.
     Part(FirstPart),
-    /// A copy of the complete object, because the service cannot send parts. The file is at its
-    /// start.
+    /// A copy of the complete object: the service cannot send parts, or the object is empty. The
+    /// file is at its start.
     Whole(File),
 }
 

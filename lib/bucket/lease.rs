@@ -102,8 +102,8 @@ impl BucketLease {
     }
 
     /// Checks that this run still holds the lease. Status 75, with the name of the new holder, if
-    /// another run has taken the lease. If the lease has expired, because this run was suspended,
-    /// this function renews the lease.
+    /// another run has taken the lease. If the lease has expired, for example because this run was
+    /// suspended, renews the lease first.
     pub fn check(&self) -> anyhow::Result<()> {
         if lock(&self.held.hold).expires_at <= self.held.service.now() {
             return self.confirm();

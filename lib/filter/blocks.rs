@@ -97,7 +97,7 @@ impl Inputs {
         self.stop = Some(stop);
     }
 
-    /// Whether the next read returns data without waiting. True if no input is open.
+    /// Whether the next read returns without waiting. True if no input is open.
     pub(super) fn is_ready(&self) -> bool {
         let open = self.open.as_ref();
         open.is_none_or(|open| readiness::is_ready(&open.file))

@@ -21,9 +21,9 @@ use crate::json::lines::{line_length, without_bom, without_end};
 use crate::time::Timestamp;
 use crate::time::zone::Zone;
 
-/// After this many bad records, [`Decider::decide`] stops, and decides the rest of the block in
-/// another call. Otherwise the error texts of a block with many bad records would take too much
-/// memory.
+/// After this many bad records, [`Decider::decide`] stops, and the caller calls it again for the
+/// rest of the block. Otherwise the error texts of a block with many bad records would take too
+/// much memory.
 const REJECTS: usize = 1000;
 
 /// The options of a filter run.

@@ -56,7 +56,7 @@ pub struct Scan<'a> {
     rejects: Rejects,
     selection: Option<Selection>,
     counts: FilterCounts,
-    /// The current input, and how many of its lines were decided.
+    /// The current input, and the number of its lines whose results were written.
     source: Arc<str>,
     number: u64,
     /// The length of the current input in bytes, if it is a file.

@@ -35,8 +35,8 @@ pub struct SelectionArgs {
     pub dedupe_keys: usize,
 
     /// After reading all input, print a random sample of N matches, in input order. If there are
-    /// fewer, print all. Up to 8 MiB of candidates are kept in memory, the other candidates in a
-    /// temporary file.
+    /// fewer, print all. Up to 8 MiB of candidates are kept in memory. If there are more, all of
+    /// them are kept in a temporary file.
     #[arg(long, value_name = "N", conflicts_with = "count")]
     pub sample: Option<usize>,
 
@@ -59,7 +59,7 @@ pub struct Selection {
     sample: Option<Sample>,
     /// Records that were left out because an earlier record has the same key.
     pub duplicates: u64,
-    /// Records that lack a field of the key.
+    /// Records that lack a field of the key, or have null there.
     pub without_key: u64,
 }
 

@@ -12,7 +12,7 @@ use crate::os::mutex::lock;
 /// passing them on costs little.
 pub(super) const BLOCK: usize = 256 * 1024;
 
-/// After a line with more bytes than this, the memory of the buffer for lines is freed.
+/// The most bytes of memory that a buffer for lines keeps after a long line.
 pub(super) const LONG: usize = 64 * 1024;
 
 /// The number of additional blocks for the job whose output is written next. It fills one block

@@ -129,7 +129,7 @@ impl Parallel {
     ) -> Result<(), MemberError> {
         let size = match task.work {
             // Each recording is an open file until it gets its name, and the number of open files
-            // is limited. So each recording is a job.
+            // is limited. So a job has at most one recording.
             Ok(Work::Recording(_)) => JOB_BYTES,
             _ => task.size(),
         };

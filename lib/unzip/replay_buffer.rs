@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::format::zip::ArchiveError;
 use crate::unzip::error::MemberError;
 
-/// The most marks in a part. A part with this many marks is passed on, even if it has few bytes.
+/// A part with this many marks is passed on, even if it has few bytes.
 const MARKS: usize = 1024;
 
 /// Some of the calls that a job makes on its sink. The writer repeats these calls.
@@ -20,7 +20,8 @@ const MARKS: usize = 1024;
 pub(super) struct ReplayPart {
     block: Option<OutputBlock>,
     marks: Vec<ReplayMark>,
-    /// Whether this is the last part of the job.
+    /// Whether this is the last part of the job. If the parts end without a last part, the thread
+    /// that unpacks has failed.
     pub(super) is_last: bool,
 }
 

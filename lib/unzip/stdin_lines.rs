@@ -1,5 +1,4 @@
-//! Reads the lines of stdin, which name ZIPs. Some lines are read ahead, if they are there without
-//! waiting.
+//! Reads the lines of stdin, which name ZIPs. Some lines are read ahead, if this needs no waiting.
 
 use std::collections::VecDeque;
 use std::io::Read;

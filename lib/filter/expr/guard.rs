@@ -7,8 +7,8 @@
 //!
 //! Some computations never call `check`, for example the comparison of values that share their
 //! parts a billion times. They would use up the memory or the stack, and the process would end
-//! without a message. So at twice the time limit, or at 1.5 times the memory limit, the watchdog
-//! ends the process, with status 65 and a message that names the line.
+//! without a message. So at twice the time limit (but not before one second), or at 1.5 times the
+//! memory limit, the watchdog ends the process, with status 65 and a message that names the line.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};

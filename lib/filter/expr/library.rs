@@ -38,8 +38,9 @@ const FROM_JAQ: &str = "\
     fabs frexp j0 j1 lgamma log log10 log1p log2 modf sin sinh sqrt tan tanh tgamma trunc y0 \
     y1";
 
-/// Functions of jaq that get other names. Some of them do not exist in jq. The prelude calls the
-/// others, after it has computed the arguments in jq's order.
+/// Functions of jaq that get other names: functions that jq does not have, and functions that the
+/// prelude defines itself. Most of these definitions compute the arguments in jq's order, and then
+/// call the function of jaq.
 const RENAMED: [(&str, &str); 20] = [
     ("last", "jq_final"),
     ("error_empty", "jq_error_empty"),

@@ -39,7 +39,7 @@ impl Keys {
         Ok((!slots.is_empty()).then_some(Keys(slots)))
     }
 
-    /// The key of a record; `None` if it lacks one of the fields.
+    /// The key of a record; `None` if the record lacks one of the fields, or has null there.
     pub fn of(&self, record: &Record<'_, '_>) -> Option<RecordHash> {
         let mut parts = Vec::new();
         for slot in &self.0 {

@@ -1,7 +1,8 @@
 //! A file that is being written: a part is in memory and a part on disk.
 //!
-//! No file stays open between two writes, and a compressed file is a series of frames that do not
-//! depend on each other. So the number of files is not limited.
+//! No file stays open between two writes. A compressed file is a series of frames that do not
+//! depend on each other, so no file needs a compressor of its own. So there can be any number of
+//! files.
 
 use std::io::{self, Sink, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ pub(super) struct PartitionKey<T> {
 }
 
 /// The most bytes of records that are collected before they are written to the disk, and the most
-/// bytes in a compressed frame. A longer record is written without collecting.
+/// bytes of records in one frame of a compressed file. A longer record is not collected: it is
+/// written at once.
 const PIECE: usize = 512 << 10;
 
 /// Records of one type and hour.

@@ -32,7 +32,8 @@ pub(super) fn publish(
         // this is unlikely.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
-        // All steps that fail on a full disk are done before the first file gets its name.
+        // All work that can fail because the disk is full is done before the first file gets its
+        // name.
         stage(root, &mut parcels, spill)?;
         let mut named = NewNames {
             changed: create_directories(root, &parcels, spill)?,
