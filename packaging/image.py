@@ -4,7 +4,7 @@ import shutil
 
 
 def image(root, place, arch, authorities):
-    """Writes programs, SQL and certificate authorities to a directory with Docker's name of the processor."""
+    """Writes programs, SQL and certificate authorities to place/amd64 or place/arm64."""
     target = place / {"x86_64": "amd64", "aarch64": "arm64"}[arch]
     for part in ("bin", "share/callpipe"):
         shutil.copytree(root / "usr" / part, target / "usr" / part, symlinks=True)

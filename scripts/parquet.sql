@@ -6,9 +6,10 @@
 --       -c "SET VARIABLE parquet = 'parquet'" -f scripts/parquet.sql > copies.sql
 --   duckdb -bail calls.duckdb < copies.sql
 --
--- A day is written to DIR/message_type=T/date=D/_records.part; the directory
--- DIR/message_type=T/date=D must exist. When duckdb has ended, rename the file to records.parquet;
--- docs/duckdb.md has the commands. `SET VARIABLE since = DATE '2026-11-01'` skips older days.
+-- A day is written to parquet/message_type=T/date=D/_records.part; the directory
+-- parquet/message_type=T/date=D must exist. When duckdb has ended, rename the file to
+-- records.parquet; docs/duckdb.md has the commands. `SET VARIABLE since = DATE '2026-11-01'` skips
+-- older days.
 --
 -- Columns that are JSON in a view are text in Parquet, because few programs can read Parquet's JSON
 -- type.

@@ -34,7 +34,7 @@ const DIFFERENCES: [&str; 8] = [
      equals the value at the path can give another result in a path, for example on the left of \
      |=: in a path, jq's own result depends on how jq computes them",
     "?// does not try its next pattern if first, limit, |= or break stops early, or if the code \
-     after the patterns fails",
+     after the whole ?// expression fails",
     "the last digit of exp10, cbrt, gamma and similar functions may differ, as it does between two \
      builds of jq",
     "error messages have different texts",

@@ -1,7 +1,7 @@
 //! The newest complete bucket of each series as OpenMetrics text, for Prometheus.
 //!
-//! All metrics are gauges, because a counter must never decrease and the number of a bucket can
-//! decrease.
+//! The counts of the service are gauges, because a counter must never decrease and the count of a
+//! bucket can decrease.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufWriter, Seek, Write};
