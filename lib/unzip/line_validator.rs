@@ -134,7 +134,7 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
                 // of the record.
                 self.write(&block[unwritten..start])?;
                 unwritten = start + BOM.len();
-                self.sink.skip_bom();
+                self.sink.skip_bom()?;
             }
             if !record.is_empty() {
                 self.passed += 1;

@@ -81,7 +81,7 @@ impl ReplayPart {
                 }
                 ReplayEvent::SkipBom => {
                     writer.write_all(bytes)?;
-                    writer.skip_bom();
+                    writer.skip_bom()?;
                 }
                 ReplayEvent::Raw => raw.extend_from_slice(bytes),
                 ReplayEvent::RejectedLine {
@@ -204,8 +204,12 @@ impl MemberSink for ReplayBuffer<'_> {
         self.mark(ReplayEvent::Begin(name));
     }
 
-    fn skip_bom(&mut self) {
+    fn skip_bom(&mut self) -> io::Result<()> {
+        // Each part has a block, even if no bytes are copied to it: the number of blocks limits the
+        // number of parts that wait for the writer.
+        self.fill(&[])?;
         self.mark(ReplayEvent::SkipBom);
+        Ok(())
     }
 
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()> {
@@ -252,5 +256,30 @@ mod tests {
         assert!(parts.go_on().is_ok());
         drop(wanted);
         assert!(parts.go_on().is_err());
+    }
+
+    #[test]
+    fn lines_with_nothing_but_a_byte_order_mark_do_not_pile_up() {
+        let (writer, parts) = mpsc::channel();
+        let (blocks, wanted) = (Arc::new(Blocks::new(1)), Arc::new(()));
+        let reader = std::thread::spawn(move || {
+            let counts: Vec<_> = parts
+                .iter()
+                .map(|part: ReplayPart| (part.marks.len(), part.block.is_some()))
+                .collect();
+            counts
+        });
+        let mut buffer = ReplayBuffer::new(0, &blocks, writer, Arc::downgrade(&wanted));
+        for _ in 0..10 * MARKS {
+            buffer.skip_bom().unwrap();
+        }
+        buffer.finish();
+        let counts = reader.join().unwrap();
+        assert!(counts.len() >= 10, "{}", counts.len());
+        assert!(
+            counts
+                .iter()
+                .all(|(marks, has_block)| *marks <= MARKS + 1 && *has_block)
+        );
     }
 }

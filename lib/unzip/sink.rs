@@ -28,7 +28,7 @@ pub(super) trait MemberSink: Write {
     fn begin(&mut self, name: String);
 
     /// Skips a byte order mark before a line.
-    fn skip_bom(&mut self);
+    fn skip_bom(&mut self) -> io::Result<()>;
 
     /// Takes a refused line of the member.
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()>;

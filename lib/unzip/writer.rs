@@ -178,11 +178,12 @@ impl MemberSink for Writer<'_> {
         self.member = name;
     }
 
-    fn skip_bom(&mut self) {
+    fn skip_bom(&mut self) -> io::Result<()> {
         self.counts.boms += 1;
         if let Some(records) = &mut self.records {
             records.skip_bom();
         }
+        Ok(())
     }
 
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()> {
