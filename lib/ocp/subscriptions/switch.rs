@@ -100,7 +100,7 @@ impl Switch<'_> {
         let quiet_for = old_last.map(|last| now.since(last));
         let why = match (is_seen, quiet_for) {
             (false, _) => Some(format!(
-                "client {} has not pushed{}",
+                "client {} has sent no request{}",
                 self.new_client,
                 if updated_at.is_some() {
                     " since the update"
@@ -109,7 +109,7 @@ impl Switch<'_> {
                 }
             )),
             (true, Some(quiet)) if quiet < self.quiet => Some(format!(
-                "client {} pushed {} ago; it must be quiet for {}",
+                "client {} sent a request {} ago; it must be quiet for {}",
                 self.old_client.unwrap_or_default(),
                 show_duration(Duration::from_secs(quiet.as_secs())),
                 show_duration(self.quiet)
@@ -182,8 +182,8 @@ mod tests {
         };
         assert_eq!(judge(Some(50), Some(45), Some(30)), "");
         assert_eq!(judge(Some(50), None, None), "");
-        assert!(judge(Some(50), Some(46), Some(30)).contains("pushed 14m ago"));
+        assert!(judge(Some(50), Some(46), Some(30)).contains("sent a request 14m ago"));
         assert!(judge(Some(29), Some(1), Some(30)).contains("since the update"));
-        assert!(judge(None, None, None).contains("b has not pushed"));
+        assert!(judge(None, None, None).contains("b has sent no request"));
     }
 }
