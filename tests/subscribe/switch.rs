@@ -35,7 +35,7 @@ fn it_ends_with_0_when_only_the_new_client_is_seen_and_else_with_75() {
     let cases: [(Seen, i32, &str); 4] = [
         (&[("a", 20), ("b", 1)], 0, ""),
         (&[("b", 1)], 0, ""),
-        (&[("a", 3), ("b", 1)], 75, "client a pushed 3m"),
+        (&[("a", 3), ("b", 1)], 75, "client a sent a request 3m"),
         (&[("a", 20)], 75, "client b has sent no request"),
     ];
     for (seen, status, why) in cases {
