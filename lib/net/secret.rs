@@ -179,6 +179,11 @@ pub fn from_command(
             "'{command}' printed something that is not UTF-8 text"
         )));
     };
+    if text.len() as u64 == LONGEST && !text.ends_with('\n') {
+        return Err(error::auth(format!(
+            "'{command}' printed a first line of {LONGEST} bytes or more: it must print only the secret"
+        )));
+    }
     let secret = Secret::new(text);
     if secret.expose().is_empty() {
         return Err(error::auth(format!("'{command}' printed nothing")));
@@ -254,6 +259,7 @@ mod tests {
         assert_eq!(status("echo t0ken; exit 3"), Status::Auth);
         assert_eq!(status("exit 75"), Status::TryLater);
         assert_eq!(status("true"), Status::Auth);
+        assert_eq!(status("head -c 65536 /dev/zero | tr '\\0' x"), Status::Auth);
         let env = [("X", "t0ken".to_owned())];
         let secret = from_command("echo $X; echo x", &env, &retry).unwrap();
         assert_eq!(secret.expose(), "t0ken");

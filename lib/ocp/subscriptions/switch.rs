@@ -79,7 +79,7 @@ impl Switch<'_> {
         let updated_at = entries.iter().rev().find(is_new).map(|entry| entry.at);
         if updated_at.is_none() {
             log::warn!(
-                "{}: this ledger has no update to client {}, so a probe with that client counts as a push",
+                "{}: this ledger has no update to client {}, so a probe with that client counts as a request of the vendor",
                 self.ledger.display(),
                 self.new_client
             );

@@ -1,7 +1,7 @@
 //! The buckets that a request asks for, by the wall clock of its zone.
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDateTime, TimeDelta, Utc};
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use serde_json::Value;
 
 pub struct Bucket {
@@ -22,7 +22,9 @@ pub struct Buckets {
 impl Buckets {
     /// `None` if the request is wrong.
     pub fn of(body: &Value, has_sundays: bool) -> Option<Buckets> {
-        let zone = TimeZone::get(body["timezone"].as_str().unwrap_or("UTC")).ok()?;
+        let name = body["timezone"].as_str().unwrap_or("UTC");
+        // Not the machine's own rules, which may be older than those of the programs.
+        let zone = TimeZoneDatabase::bundled().get(name).ok()?;
         let local = |name: &str| {
             let text = body[name].as_str()?;
             let formats = ["%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S%.3f"];
