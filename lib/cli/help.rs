@@ -5,9 +5,9 @@ use clap::{Arg, Command, CommandFactory};
 /// The table of exit statuses, at the end of every `--help`.
 pub(super) const STATUSES: &str = "\
 Exit status:
-    0  done, or nothing to do; also if the reader of the output stopped early
-    1  any failure not listed here; the reader stopped early, and a ledger, a state or --layout
-       records what it reads; with --exit-status: no match, or hours lost or at risk
+    0  done, or nothing to do; also if the reader of the output stopped early, except as in 1
+    1  any failure not listed here; the reader stopped early (export-fetch, ocp-receive serve, and
+       with --state, --layout or --follow); with --exit-status: no match, or hours lost or at risk
     2  wrong usage or configuration: do not retry
    65  more bad input than --max-bad allows; checksum or coverage mismatch
    69  the service refused the request for good: 4xx, expired, outside retention
