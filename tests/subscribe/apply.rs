@@ -135,6 +135,33 @@ fn one_that_is_refused_does_not_stop_the_others_and_nothing_is_pruned() {
 }
 
 #[test]
+fn a_reader_that_leaves_stops_no_change() {
+    let site = Site::new();
+    site.one("create", "audit", "a").run().ends(0);
+    // The name is longer than all buffers, so that the first line meets the closed pipe.
+    let long = site.table("dialog_start", "a").replace(
+        "name = \"acme_dialog_start\"",
+        &format!("name = \"{}\"", "n".repeat(200_000)),
+    );
+    site.write(
+        "subscriptions.toml",
+        &(long + &site.table("dialog_end", "a")),
+    );
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = site
+        .program("apply subscriptions.toml --prune --yes")
+        .with(|command| {
+            command.stdout(writer);
+        })
+        .ends(0);
+    assert!(ran.stderr().contains("may be lost"), "{}", ran.stderr());
+    let kinds: Vec<String> = site.clients().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["dialog_end", "dialog_start"]);
+    assert_eq!(site.ledger().len(), 4);
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_2_before_anything_is_asked() {
     let site = Site::new();
     let good = site.table("dialog_end", "a");

@@ -59,14 +59,19 @@ impl Args {
     }
 }
 
-/// The number of printed lines with each result: created, updated, same, deleted.
+/// The number of changes with each result: created, updated, same, deleted.
 #[derive(Default)]
 struct ChangeCounts([usize; 4]);
 
 impl ChangeCounts {
+    /// Counts and prints a change. If the reader has closed stdout, only counts it: the user wants
+    /// all changes of the file, even if no program reads the lines about them.
     fn print(&mut self, run: &mut Run, line: &SubscriptionLine) -> anyhow::Result<()> {
         self.0[line.status() as usize] += 1;
-        Ok(run.output.write_record(line)?)
+        match run.output.write_record(line).map_err(Into::into) {
+            Err(e) if error::reader_left(&e) => Ok(()),
+            printed => printed,
+        }
     }
 
     fn report(&self, run: &mut Run) {
