@@ -246,7 +246,7 @@ CREATE TABLE IF NOT EXISTS customers (customersessionid VARCHAR PRIMARY KEY, lin
 -- The last ten digits of a phone number, which may be a SIP URI or in E.164. OCP and Voicegain both
 -- send these digits, but put different text before them.
 CREATE OR REPLACE MACRO line(uri) AS
-    right(regexp_replace(split_part(uri, '@', 1), '\D', '', 'g'), 10);
+    nullif(right(regexp_replace(split_part(uri, '@', 1), '\D', '', 'g'), 10), '');
 
 -- One row for each call: its root dialog. `time` of a dialog_end is the start of the dialog.
 CREATE OR REPLACE VIEW dialogs AS
@@ -336,7 +336,7 @@ WITH steps AS (
         SELECT *, started_at - max(ended_at) OVER (
             PARTITION BY line ORDER BY started_at, system, contact_id
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS pause
-        FROM contacts WHERE line <> ''
+        FROM contacts WHERE line IS NOT NULL
     )
 )
 SELECT line, min(started_at) AS started_at, max(ended_at) AS ended_at, count(*) AS contacts,

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Program, Ran, program, scratch, shell};
+use crate::raw_service::RawService;
 use crate::sim::http::Request;
 
 /// The form of a secret of these tests; no message may hold it.
@@ -130,6 +131,13 @@ fn a_proxy_that_is_busy_is_asked_again_and_one_that_refuses_is_named() {
             2,
             "the proxy answers CONNECT with HTTP 429, after 2 tries",
         ),
+        (
+            408,
+            75,
+            2,
+            "the proxy answers CONNECT with HTTP 408, after 2 tries",
+        ),
+        (400, 69, 1, "the proxy answers CONNECT with HTTP 400"),
         (407, 69, 1, "HTTP 407: it requires a login"),
         (403, 69, 1, "HTTP 403: it does not allow this host"),
     ] {
@@ -141,6 +149,14 @@ fn a_proxy_that_is_busy_is_asked_again_and_one_that_refuses_is_named() {
             assert_eq!(proxy.requests().len() - before, requests, "{status}");
         }
     }
+}
+
+#[test]
+fn a_proxy_that_closes_the_connection_is_asked_again() {
+    let proxy = RawService::start(|_| Vec::new());
+    let program = voicegain(ELSEWHERE).env("HTTPS_PROXY", proxy.url());
+    says(&program.run().ends(75), "after 2 tries");
+    assert_eq!(proxy.asked("vendor.example").len(), 2);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io;
 
 use ureq::{Error as E, Timeout as T};
 
+use crate::net::retry::is_passing;
 use crate::net::url::{Url, show};
 
 /// The reason why there is no complete reply.
@@ -59,7 +60,7 @@ impl NetError {
         };
         let passing = match &e {
             _ if certificate.is_some() => false,
-            E::ConnectProxyFailed(text) => proxy_may_recover(text),
+            E::ConnectProxyFailed(text) => proxy_status(text).is_none_or(is_passing),
             E::HostNotFound | E::ConnectionFailed => true,
             E::Io(_) | E::Timeout(_) | E::Protocol(_) => true,
             _ => false,
@@ -138,22 +139,20 @@ fn is_no_such_host(e: &E) -> bool {
     }
 }
 
-/// Whether a proxy refused CONNECT with a temporary HTTP status.
-fn proxy_may_recover(text: &str) -> bool {
-    ["429", "500", "502", "503", "504"]
-        .iter()
-        .any(|status| text.contains(status))
+/// The HTTP status that a proxy answered CONNECT with; `None` if the proxy gave no such answer. ureq
+/// gives the answer only as text, with the status as its last word.
+fn proxy_status(text: &str) -> Option<u16> {
+    text.rsplit(['/', ' ']).next()?.parse().ok()
 }
 
 fn proxy_failed(text: &str) -> String {
-    let said = text.rsplit(['/', ' ']).next().unwrap_or(text);
-    let hint = match said {
-        "407" => ": it requires a login: put user and password into the proxy's URL",
-        "403" => ": it does not allow this host",
+    let Some(status) = proxy_status(text) else {
+        return format!("the proxy: {text}");
+    };
+    let hint = match status {
+        407 => ": it requires a login: put user and password into the proxy's URL",
+        403 => ": it does not allow this host",
         _ => "",
     };
-    match said.parse::<u16>() {
-        Ok(status) => format!("the proxy answers CONNECT with HTTP {status}{hint}"),
-        Err(_) => format!("the proxy: {text}"),
-    }
+    format!("the proxy answers CONNECT with HTTP {status}{hint}")
 }

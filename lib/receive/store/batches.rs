@@ -81,6 +81,9 @@ impl Store {
         self.begin(BatchKind::Export, instance, (0, 0), now, (0, 0))
     }
 
+    /// The number of a batch is its time in milliseconds since 1970, or more if an earlier batch has
+    /// this number. So a new `receive.db`, and an older copy of it, use no number again that a key
+    /// in `keys/` has. A batch must not take the key of another batch for its own.
     fn begin(
         &mut self,
         kind: BatchKind,
@@ -94,8 +97,11 @@ impl Store {
             BatchKind::Export => "export",
         };
         let number = self.database.write(|transaction| {
-            let sql = "INSERT INTO batches (kind, instance, first, last, started_at, \
-                       rejects_length, recordings_length) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let sql = "INSERT INTO batches (number, kind, instance, first, last, started_at, \
+                       rejects_length, recordings_length) \
+                       VALUES (max(?5, 1 + coalesce((SELECT seq FROM sqlite_sequence \
+                                                     WHERE name = 'batches'), 0)), \
+                               ?1, ?2, ?3, ?4, ?5, ?6, ?7)";
             transaction.execute(
                 sql,
                 params![
