@@ -103,7 +103,7 @@ impl BucketLease {
 
     /// Checks that this run still holds the lease. Status 75, with the name of the new holder, if
     /// another run has taken the lease. If the lease has expired, for example because this run was
-    /// suspended, renews the lease first.
+    /// suspended, first renews it.
     pub fn check(&self) -> anyhow::Result<()> {
         if lock(&self.held.hold).expires_at <= self.held.service.now() {
             return self.confirm();

@@ -75,8 +75,8 @@ impl PendingObject {
     }
 
     /// Uploads the content. After success, the object has this content. After an error, the object
-    /// is unchanged, or complete if only the reply was lost. Status 75 if another run has written
-    /// the object since this run began.
+    /// is unchanged, or complete if only the reply was lost. The error
+    /// has status 75 if another run has written the object since this run began.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         let sha256 = self.sha256()?;
         let condition = match &self.version {

@@ -1,9 +1,9 @@
 //! Signatures of requests: Amazon's in the URL, Google's in a header.
 //!
-//! Google's signature has the form of Amazon's version 4, but the names `GOOG4` and `x-goog-`. If a
-//! signature has Amazon's names, Google refuses the headers of its own protocol. Google's signature
-//! covers not the body, but the header `x-goog-hash`, and Google compares the body with the hash in
-//! that header.
+//! Google's signature has the form of Amazon's version 4, but uses the names `GOOG4` and `x-goog-`.
+//! If a signature has Amazon's names, Google refuses the headers of its own protocol. Google's
+//! signature covers not the body, but the header `x-goog-hash`, and Google compares the body with
+//! the hash in that header.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -50,8 +50,8 @@ pub struct Common {
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 
-    /// Show no progress line. Without this flag, a run of more than 2 s shows one if stderr is a
-    /// terminal.
+    /// Show no progress line. Without this flag, a run of more than 2 s shows a progress line if
+    /// stderr is a terminal.
     #[arg(long, global = true)]
     pub no_progress: bool,
 

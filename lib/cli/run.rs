@@ -315,7 +315,10 @@ fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
         };
     }
     correct_tip::<A>(&mut e);
-    let text = e.render().to_string();
+    let mut text = e.render().to_string();
+    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        text.insert_str(0, "a command is missing\n\n");
+    }
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let message = format!("{}: {text}", A::command().get_name());
     let _ = io::stderr().write_all(message.as_bytes());

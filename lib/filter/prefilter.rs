@@ -10,8 +10,8 @@ use memchr::memmem::Finder;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clause {
     texts: Vec<String>,
-    /// Whether at least one of the texts is a field name. A field name occurs in more lines than a
-    /// value.
+    /// Whether at least one of the texts is a field name. More lines contain a field name than a
+    /// value, so the search for it excludes fewer lines.
     names: bool,
 }
 

@@ -41,14 +41,14 @@ pub struct ProjectionArgs {
     pub add_iso: Vec<String>,
 
     /// With --format csv: write a table that spreadsheets open directly. The table has a byte order
-    /// mark and CRLF line ends, and the times of --add-iso are local times without a fraction, for
-    /// example 2026-11-01 09:30:00. Other cells do not change: a spreadsheet may read `=…` as a
+    /// mark and CRLF line ends. The times of --add-iso are in the zone of --tz, without a fraction,
+    /// for example 2026-11-01 09:30:00. Other cells do not change: a spreadsheet may read `=…` as a
     /// formula and `+1555…` as a number.
     #[arg(long)]
     pub excel: bool,
 
-    /// The time zone of --excel, and of yesterday and today in --from and --to: UTC, +02:00 or
-    /// a name such as Europe/Athens. [default: UTC]
+    /// The time zone of the times of --excel, and of yesterday and today in --from and --to: UTC,
+    /// +02:00 or a name such as Europe/Athens. [default: UTC]
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<Zone>,
 

@@ -1,7 +1,7 @@
 //! Whole call recordings: parses their names, and gives each recording a file name on disk.
 //!
 //! The vendor names recordings `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. The path
-//! of a recording on disk contains no other text from the ZIP.
+//! of a recording on disk is made only of these fields; no other text from the ZIP is part of it.
 
 use std::fs::File;
 use std::io;

@@ -252,7 +252,8 @@ impl Client {
         let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);
         if is_mistyped {
             let host = call.url.host_str().unwrap_or_default();
-            return Err(error::refused(format!(
+            // No other request would reach the host either.
+            return Err(error::misspelled(format!(
                 "{}: the host {host} does not exist: check the address",
                 call.what
             )));

@@ -33,7 +33,7 @@ pub(crate) fn stored(history: &History) -> impl Iterator<Item = StoredZip<'_>> {
     })
 }
 
-/// The latest export of each request, if it has an id.
+/// For each request, its latest export. A request whose latest export has no id is left out.
 pub(crate) fn exports(history: &History) -> impl Iterator<Item = (&ExportRequest, &ExportEntry)> {
     history
         .records()

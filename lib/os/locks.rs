@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::error::{self, Failure, Status};
 
 /// The number of attempts to lock a file. The pauses between them are 1, 2, 4 … ms: half a second
-/// in all. A process that the holder forked shares the lock until it executes its own program. So
+/// in all. If the holder starts another process, this process also holds the lock until its `exec`. So
 /// the lock can stay for a few milliseconds after its holder ended.
 const TRIES: u32 = 10;
 

@@ -62,8 +62,9 @@ enum PlanCommand {
     Check(check::Args),
     /// Remove ZIPs that were fetched long ago.
     ///
-    /// The ledger records the removal, so that the hours are not fetched again. Remove ZIPs only
-    /// after their records are loaded.
+    /// The ledger records the removal, so that the hours are not fetched again. The
+    /// program does not know whether you have loaded the records: run it only when they are stored
+    /// somewhere else.
     #[command(before_help = prune::EXAMPLES)]
     Prune(prune::Args),
 }

@@ -145,8 +145,8 @@ impl<'b> Visitor<'b> for TopVisitor {
                 "messages" => {
                     let value: &'b RawValue = map.next_value()?;
                     let mut json = serde_json::Deserializer::from_str(value.get());
-                    // If `messages` is repeated, the elements of all its arrays are taken. If a
-                    // record is in two of them, it is recognised later as repeated.
+                    // If the key `messages` occurs several times, the records of all these arrays
+                    // count. If two arrays contain the same record, it is recognised later.
                     if let Ok(more) = json.deserialize_seq(ElementsVisitor) {
                         top.messages.get_or_insert_default().extend(more);
                     }

@@ -52,8 +52,8 @@ impl ZipInput {
     }
 }
 
-/// Opens the file at a path. A file that is not regular is copied like stdin. So the argument
-/// `<(…)` of a shell works.
+/// Opens the file at a path. A file that is not regular is first copied to `spool_dir`, as
+/// stdin is. So the argument `<(…)` of a shell works.
 pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     let kind = file.metadata()?.file_type();

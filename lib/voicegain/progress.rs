@@ -74,7 +74,7 @@ pub struct Exported {
     pub late: Vec<CallEntry>,
 }
 
-/// The side log of recordings to be fetched.
+/// The side log that lists the recordings to fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {

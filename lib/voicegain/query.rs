@@ -74,8 +74,8 @@ pub struct Filters {
     #[arg(long, value_name = "ID")]
     pub aivr_app: Vec<String>,
 
-    /// Only calls from TIME on, exact to the millisecond: RFC 3339, a date, -7d, yesterday or today
-    /// (in UTC). No run with the same --state exports older calls.
+    /// Only calls from TIME on. TIME is RFC 3339 (milliseconds count), a date, -7d, yesterday or
+    /// today (in UTC). No run with the same --state exports older calls.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from_time: Option<String>,
 

@@ -16,7 +16,7 @@ fn fetch(faults: &[&str], status: i32) -> (Site, String) {
 fn a_body_far_larger_than_its_export_is_cut_off() {
     let (site, said) = fetch(&["metadata=size=1000", "data=bloat=70000000"], 69);
     assert!(
-        said.contains("of 1000 bytes") && said.contains("the body is longer than 67109864 bytes"),
+        said.contains("(1000 bytes)") && said.contains("the body is longer than 67109864 bytes"),
         "{said}"
     );
     assert_eq!(site.files(), ["ledger.ndjson"]);

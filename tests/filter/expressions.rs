@@ -23,7 +23,7 @@ fn a_match_is_replaced_by_each_value_in_turn() {
 fn an_expression_that_is_none_is_shown_before_anything_is_read() {
     filter([".a == FAR_HUP"]).stdin("bad").fails(
         2,
-        "cdr-filter: expression: no function FAR_HUP/0 at column 7: FAR_HUP; as text it needs double quotes: \"FAR_HUP\"\n",
+        "cdr-filter: expression: no function FAR_HUP/0 at column 7: FAR_HUP; for the field write .FAR_HUP, for text \"FAR_HUP\"\n",
     );
     filter([".a == (1"]).stdin("bad").fails(
         2,

@@ -31,7 +31,9 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
     }
     match kind {
         Undefined::Filter(0) if !name.starts_with('@') => {
-            format!("no function {name}/0 {place}; as text it needs double quotes: \"{name}\"")
+            format!(
+                "no function {name}/0 {place}; for the field write .{name}, for text \"{name}\""
+            )
         }
         Undefined::Filter(arguments) => format!("no function {name}/{arguments} {place}"),
         kind => format!("no {} {name} {place}", kind.as_str()),
@@ -88,7 +90,7 @@ mod tests {
             (".a & .b", "expression: expected token at column 4: & .b"),
             (
                 ".a == FAR",
-                "expression: no function FAR/0 at column 7: FAR; as text it needs double quotes: \"FAR\"",
+                "expression: no function FAR/0 at column 7: FAR; for the field write .FAR, for text \"FAR\"",
             ),
             (
                 ".é == f(1)",

@@ -35,10 +35,10 @@ impl Archive {
         match ZipIterable::try_new(window, Config { archive_offset }) {
             Ok(entries) => Ok(Archive { bytes, entries }),
             Err(ZipError::InvalidArchive(_)) if start.is_empty() => bad("empty, not a ZIP"),
-            Err(ZipError::InvalidArchive(cause)) if start == LOCAL_HEADER => bad(format!(
-                "cut off: it begins as a ZIP and has no valid directory at its end ({cause})"
-            )),
-            Err(ZipError::InvalidArchive(cause)) => bad(format!("not a ZIP ({cause})")),
+            Err(ZipError::InvalidArchive(_)) if start == LOCAL_HEADER => {
+                bad("cut off: it begins as a ZIP and has no valid directory at its end")
+            }
+            Err(ZipError::InvalidArchive(_)) => bad("not a ZIP"),
             Err(e) => Err(directory_error(e)),
         }
     }

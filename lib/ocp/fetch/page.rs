@@ -92,8 +92,8 @@ impl<'a> PageFetcher<'a> {
             .download(&request.group, id, page, &mut body, most)
             .map_err(|e| match (e.is::<io::Error>(), ready.size_of_export) {
                 (true, _) => e.context(format!("writing {}", path.display())),
-                (false, None | Some(0)) => e.context(format!("export {id} of unknown size")),
-                (false, Some(size)) => e.context(format!("export {id} of {size} bytes")),
+                (false, None | Some(0)) => e.context(format!("export {id} (of unknown size)")),
+                (false, Some(size)) => e.context(format!("export {id} ({size} bytes)")),
             })?;
         let (bytes, media_type) = match got {
             Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),

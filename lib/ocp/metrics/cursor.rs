@@ -17,7 +17,7 @@ use crate::time::{Timestamp, parse_duration};
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub struct CursorArgs {
-    /// Read data up to DUR ago: newer data in the data warehouse may be incomplete.
+    /// End the range DUR before now: newer data in the data warehouse may be incomplete.
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub watermark: Duration,
 

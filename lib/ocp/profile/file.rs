@@ -36,7 +36,7 @@ pub(super) fn read(default: &str, path: Option<&Path>) -> anyhow::Result<(Table,
     Ok((merged, own))
 }
 
-/// Sets a line in a table.
+/// Sets the key of a profile line in a TOML table.
 pub(super) fn set(table: &mut Table, line: ProfileLine, value: &Value) -> anyhow::Result<()> {
     let text = format!("[{}]\n{} = {value}\n", line.section, line.key);
     let own: Table = text.parse()?;

@@ -131,6 +131,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     match args.format {
         CoverageFormat::Text => {
             let departures = found.as_ref().map(text::departures).unwrap_or_default();
+            output.allow_shared_pipe();
             write!(output, "{}{departures}", text::render(&calendars))
         }
         CoverageFormat::Svg => write!(output, "{}", picture::svg(&calendars, found.as_ref(), now)),

@@ -32,7 +32,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// If the keys of the lake's records were deleted, rebuild the keys first (see reindex).
+    /// If the keys of the lake's records were deleted, first rebuild them from the lake, as the
+    /// command reindex does.
     #[arg(long)]
     reindex: bool,
 
