@@ -12,7 +12,7 @@ use std::io;
 pub enum Status {
     /// Success, also if there was nothing to do.
     Done = 0,
-    /// Any other failure; or `-e` was given and nothing was selected.
+    /// A failure that no other status describes; or `-e` was given and nothing was selected.
     Failed = 1,
     /// The command line or the configuration is wrong. A retry does not help.
     Usage = 2,
@@ -23,7 +23,8 @@ pub enum Status {
     Refused = 69,
     /// Local I/O: disk full, unwritable state.
     Io = 74,
-    /// Not ready, lock held, rate budget used up, 5xx after all retries. Try again later.
+    /// A later run can succeed: something is not ready, another process holds a lock, the rate
+    /// budget is used up, or the service still replied 5xx at the last try.
     TryLater = 75,
     /// Authentication failed, or the account lacks a role.
     Auth = 77,
@@ -145,38 +146,40 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A mistake on the command line or in the configuration: status 2.
+/// Returns an error with status 2, for a mistake on the command line or in the configuration.
 pub fn usage(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Usage, text).into()
 }
 
-/// Input that is not in the expected form: status 65.
+/// Returns an error with status 65, for input that is not in the expected form.
 pub fn bad_input(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::BadInput, text).into()
 }
 
-/// The service refused, and a retry does not help: status 69.
+/// Returns an error with status 69: the service refused, and a retry does not help.
 pub fn refused(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).into()
 }
 
-/// The API is not as the configuration describes it: status 69. This error stops the whole run.
+/// Returns an error with status 69 that stops the whole run: the API is not as the configuration
+/// describes it.
 pub fn misspelled(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).wide().into()
 }
 
-/// A failure that a later run can overcome: status 75.
+/// Returns an error with status 75, for a failure that a later run can overcome.
 pub fn try_later(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::TryLater, text).into()
 }
 
-/// The service does not accept the credentials or the role: status 77.
+/// Returns an error with status 77: the service does not accept the credentials or the role.
 pub fn auth(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Auth, text).into()
 }
 
-/// Whether an error stops only one piece of the work: a refusal, bad input, or a failure after
-/// [`Failure::narrow`]. The other pieces continue.
+/// Whether an error stops only one piece of the work, so that the other pieces continue.
+/// [`Failure::new`] sets this for a refusal and for bad input; [`Failure::narrow`] and
+/// [`Failure::wide`] change it.
 pub fn is_narrow(error: &anyhow::Error) -> bool {
     let mut failures = error
         .chain()
@@ -184,8 +187,9 @@ pub fn is_narrow(error: &anyhow::Error) -> bool {
     failures.next().is_some_and(|failure| failure.narrow)
 }
 
-/// Whether the reader of the output left early (`| head`). `BrokenPipe` in the error means this,
-/// because `net::http` has its own type for errors of the network.
+/// Whether the reader of the output left early (`| head`). An `io::Error` of the kind `BrokenPipe`
+/// in the chain of the error has this meaning, because `net::http` has its own type for errors of
+/// the network.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error
         .chain()

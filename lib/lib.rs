@@ -18,11 +18,11 @@
 //! - [`error`]: exit statuses; [`time`]: times and durations; [`json`]: lines, arrays, fields
 //!
 //! Each outside crate has one owner, so that replacing it touches one file or room. Only
-//! [`cli::run`] reads the command line and the environment. Only it and [`os`] read a clock, and
-//! only [`os`] sleeps and writes to the disk. Programs pass the environment, a
+//! [`cli::run`] reads the command line and the environment. Only [`cli::run`] and [`os`] read a
+//! clock, and only [`os`] sleeps and writes to the disk. Programs pass the environment, a
 //! [clock](os::clock::Clock) and the directory for temporary files to other functions as
-//! parameters. [`cli::run::Run`] has a program's output of records, its report and the time of its
-//! start.
+//! parameters. [`cli::run::Run`] has the output of records, the report and the start time of a
+//! program.
 //!
 //! What the programs promise, and the modules that ensure it:
 //!

@@ -4,9 +4,10 @@
 //! A program sets up [`connection`] once. [`client`] is the loop: it waits until the [`budget`] of
 //! a [`rate`] allows the request, adds credentials, and renews a refused token once. It reads
 //! `Retry-After`, and repeats a request after a temporary failure by the schedule of [`retry`].
-//! Several processes can share a rate: `turns` decides which process is next, and [`shared_budget`]
-//! stores the turns in a file. [`http`] sends one request through a `proxy` to a `url`, or returns
-//! a `failure` with the reason. [`secret`] reads passwords and tokens.
+//! Several processes can share a rate: `turns` decides which process may send the next request, and
+//! [`shared_budget`] stores the turns in a file. [`http`] sends one request to a `url`, through a
+//! `proxy` if the environment names one. Without a complete reply, it returns a `failure` with the
+//! reason. [`secret`] reads passwords and tokens.
 
 pub mod budget;
 pub mod client;

@@ -33,7 +33,8 @@ impl BucketUrl {
                 "the bucket name is missing or has characters other than a-z, 0-9, '.', '-'",
             );
         }
-        // Clients and proxies interpret an empty segment, `.` and `..` instead of sending them.
+        // Clients and proxies interpret an empty segment, `.` and `..` of a path and do not send
+        // them unchanged.
         if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return wrong("the key is missing, or a part of it is empty, '.' or '..'");
         }

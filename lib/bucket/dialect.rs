@@ -3,7 +3,7 @@
 //! Google Cloud Storage knows Amazon's protocol, but ignores the conditions `If-Match` and
 //! `If-None-Match` of a write. Google's own condition refers to the generation: a number that
 //! changes with each write of an object. Google also refuses a request that has headers of both
-//! protocols. So all requests to Google are in its own protocol:
+//! protocols. So all requests to Google are in Google's own protocol:
 //!
 //! | | Amazon | Google |
 //! |---|---|---|
@@ -67,7 +67,7 @@ impl Dialect {
         }
     }
 
-    /// The condition that the object does not exist.
+    /// The header with the condition that the object does not exist.
     pub(super) fn is_absent(self) -> HeaderLine {
         match self {
             Dialect::Amazon => ("If-None-Match", "*".to_owned()),
@@ -75,7 +75,7 @@ impl Dialect {
         }
     }
 
-    /// The condition that the object has this version.
+    /// The header with the condition that the object has this version.
     pub(super) fn has_version(self, version: &str) -> HeaderLine {
         let name = match self {
             Dialect::Amazon => "If-Match",
@@ -85,13 +85,13 @@ impl Dialect {
     }
 
     /// Whether the last request of an upload in parts can have a condition. Google ignores a
-    /// condition of the last request, and refuses one of the first request.
+    /// condition in the last request, and refuses a condition in the first request.
     pub(super) fn completes_on_condition(self) -> bool {
         self == Dialect::Amazon
     }
 
-    /// The header that gives a write an id. If the reply to the write is lost, the id of the object
-    /// shows whether this write was done.
+    /// The name of the header that gives a write an id. If the reply to the write is lost, the id
+    /// that the object has shows whether this write was done.
     pub(super) fn write_id(self) -> &'static str {
         match self {
             Dialect::Amazon => "x-amz-meta-callpipe-write",
@@ -99,7 +99,8 @@ impl Dialect {
         }
     }
 
-    /// The header with the SHA-256 of the file from which an object was written, in hexadecimal.
+    /// The name of the header with the SHA-256 of the file from which an object was written, in
+    /// hexadecimal.
     pub(super) fn file_sum(self) -> &'static str {
         match self {
             Dialect::Amazon => "x-amz-meta-callpipe-sha256",
@@ -130,8 +131,8 @@ impl Dialect {
         }
     }
 
-    /// The header that names the algorithm of the parts' checksums. It belongs to the first request
-    /// of an upload.
+    /// The header that names the algorithm of the parts' checksums. This header is sent with the
+    /// first request of an upload in parts.
     pub(super) fn checksum_of_parts(self) -> Option<HeaderLine> {
         match self {
             Dialect::Amazon => Some(("x-amz-checksum-algorithm", "SHA256".to_owned())),

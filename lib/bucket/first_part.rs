@@ -12,7 +12,7 @@ use crate::bucket::service::{Answered, BucketRequest, BucketService};
 use crate::net::http::{Method, Reply};
 use crate::net::retry::Attempt;
 
-/// The most bytes of the first part.
+/// The first part has at most this number of bytes.
 pub const FIRST_PART: u64 = BLOCK;
 
 /// An object that a program has begun to read.
@@ -20,8 +20,8 @@ pub const FIRST_PART: u64 = BLOCK;
 pub enum BegunObject {
     /// The first part of the object. The service can send the other parts.
     Part(FirstPart),
-    /// A copy of the complete object: the service cannot send parts, or the object is empty. The
-    /// file is at its start.
+    /// A file with a copy of the complete object, because the service cannot send parts or the
+    /// object is empty. The file is read from its start.
     Whole(File),
 }
 
@@ -73,7 +73,8 @@ impl BucketService {
             }
             Answered::Done(FirstReply::Whole(file)) => Some(BegunObject::Whole(file)),
             Answered::Missing => None,
-            // An empty object has no range, so the service answers with status 416.
+            // An empty object has no range, so the service answers with status 416, which `ask`
+            // returns as `Changed`.
             Answered::Changed { .. } => self.get_file(url, create)?.map(BegunObject::Whole),
         })
     }
@@ -90,8 +91,8 @@ impl FirstPart {
         ranges::read_on_opening(self.size, self.in_memory())
     }
 
-    /// Opens the object for `readers` threads. Status 75 if the object was replaced or deleted
-    /// after its first part was read.
+    /// Opens the object for `readers` threads. Returns an error with status 75 if the object was
+    /// replaced or deleted after its first part was read.
     pub fn open(self, readers: usize) -> anyhow::Result<RangedObject> {
         RangedObject::open(
             self.service,

@@ -67,7 +67,7 @@ type KeyEnv<'e> = &'e dyn Fn(&str) -> Option<String>;
 impl KeyChain {
     /// The first source that is set in the environment: `AWS_ACCESS_KEY_ID`,
     /// `AWS_WEB_IDENTITY_TOKEN_FILE`, a profile in the shared file, the container's address.
-    /// Status 2 if none is set.
+    /// Returns an error with status 2 if no source is set.
     pub(super) fn from_env(
         env: KeyEnv<'_>,
         region: &str,
@@ -238,7 +238,8 @@ impl KeySource {
     }
 }
 
-/// Requests credentials from a service. Status 77 if it returns none.
+/// Requests credentials from a service. Returns an error with status 77 if the service returns no
+/// credentials.
 fn fetch(
     client: &Client,
     call: &ApiCall<'_>,

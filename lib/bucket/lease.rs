@@ -1,12 +1,13 @@
-//! A lease replaces a lock: it is an object that says which run may write, and until when.
+//! A lease is used in a bucket where a lock is used on a disk. It is an object that says which run
+//! may write, and until when.
 //!
-//! Times are those of the service's clock. A holder renews its lease while it runs. The lease of a
+//! All times are by the service's clock. A holder renews its lease while it runs. The lease of a
 //! killed holder expires, and the next run takes it. If a holder was suspended for too long, its
-//! next conditional write fails. So the lease only avoids useless work, and the condition protects
-//! the data.
+//! next conditional write fails. So the lease only avoids useless work, and the condition of the
+//! write protects the data.
 //!
-//! The first run with a lease also tests whether the service respects the conditions of writes.
-//! If it does not, the status is 2.
+//! The first run with a lease also tests whether the service respects the conditions of writes. If
+//! the service ignores them, the run ends with status 2.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
@@ -72,8 +73,9 @@ struct Hold {
 }
 
 impl BucketLease {
-    /// Takes the lease of `object` for `holder`. Status 75, with the name of the holder, if
-    /// another run has it; 2 if the service ignores the conditions of writes.
+    /// Takes the lease of `object` for `holder`. Returns an error with status 75, which names the
+    /// holder, if another run has the lease; with status 2 if the service ignores the conditions of
+    /// writes.
     pub fn take(
         service: &Arc<BucketService>,
         object: &BucketUrl,
@@ -101,9 +103,9 @@ impl BucketLease {
         })
     }
 
-    /// Checks that this run still holds the lease. Status 75, with the name of the new holder, if
-    /// another run has taken the lease. If the lease has expired, for example because this run was
-    /// suspended, first renews it.
+    /// Checks that this run still holds the lease. If the lease has expired, for example because
+    /// this run was suspended, first renews it. Returns an error with status 75, which names the
+    /// new holder, if another run has taken the lease.
     pub fn check(&self) -> anyhow::Result<()> {
         if lock(&self.held.hold).expires_at <= self.held.service.now() {
             return self.confirm();
@@ -111,8 +113,9 @@ impl BucketLease {
         self.require()
     }
 
-    /// Renews the lease now. Status 75, with the name of the new holder, if another run has taken
-    /// the lease. On success, no other run has held the lease since this run took it.
+    /// Renews the lease now. Returns an error with status 75, which names the new holder, if
+    /// another run has taken the lease. On success, no other run has held the lease since this run
+    /// took it.
     pub fn confirm(&self) -> anyhow::Result<()> {
         self.held.renew()?;
         self.require()
@@ -220,8 +223,9 @@ fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
     })
 }
 
-/// Tests whether the service respects the conditions of writes. Status 2 if it does not, 75 if
-/// another run has taken the lease meanwhile; `id` is the id of this run.
+/// Tests whether the service respects the conditions of writes. Returns an error with status 2 if
+/// it does not, and with status 75 if another run has taken the lease meanwhile. `id` is the id of
+/// this run.
 fn prove(service: &BucketService, url: &BucketUrl, etag: &str, id: &str) -> anyhow::Result<()> {
     let dialect = service.dialect();
     let tried = [

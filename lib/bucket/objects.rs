@@ -84,8 +84,8 @@ impl PutCondition<'_> {
 }
 
 impl BucketService {
-    /// Reads a complete object; `None` if it does not exist. Status 69 if it is larger than 256
-    /// MiB.
+    /// Reads a complete object; `None` if it does not exist. Returns an error with status 69 if the
+    /// object is larger than 256 MiB.
     pub fn get(&self, url: &BucketUrl) -> anyhow::Result<Option<StoredObject>> {
         let mut bytes = Vec::new();
         let answered = self.ask(&BucketRequest::new(Method::Get, url), |reply| {
@@ -148,8 +148,8 @@ impl BucketService {
         self.put_with(url, bytes, condition, None)
     }
 
-    /// Like [`BucketService::put`]. If the content is that of a file, `sha256` is stored as
-    /// metadata.
+    /// Like [`BucketService::put`]. If the content comes from a file, `sha256` is the SHA-256 of
+    /// the file, and is stored as metadata.
     pub(super) fn put_with(
         &self,
         url: &BucketUrl,

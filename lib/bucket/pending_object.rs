@@ -1,7 +1,7 @@
 //! An object that is written like a file, and uploaded when it is complete.
 //!
-//! The upload replaces only the version that was there when the run began. So a run that was
-//! suspended for long does not replace the object of a later run.
+//! The upload replaces the object only if the object still has the version that it had when the run
+//! began. So a run that was suspended for long does not replace the object of a later run.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -31,7 +31,7 @@ pub struct PendingObject {
 
 impl PendingObject {
     /// Prepares to write `url`. Until the content is complete, it is in a file without a name in
-    /// `temp_dir`. An error if the service or the bucket cannot be used.
+    /// `temp_dir`. Returns an error if the service or the bucket cannot be used.
     pub fn create(
         service: BucketService,
         url: BucketUrl,

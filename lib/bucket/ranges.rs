@@ -19,7 +19,7 @@ use crate::os::mutex::lock;
 /// large object is opened, this many bytes are read from its end.
 pub const BLOCK: u64 = 2 << 20;
 
-/// The size in bytes up to which an object is kept in memory as a whole.
+/// An object of at most this many bytes is kept in memory as a whole.
 pub const SMALL: u64 = 4 * BLOCK;
 
 /// The number of blocks that are requested ahead of a reader.
@@ -253,7 +253,7 @@ impl ObjectReader {
         self.arrived.notify_all();
     }
 
-    /// Requests the bytes from `from` to before `end`.
+    /// Requests the bytes at the offsets from `from` to `end - 1`, and returns them.
     fn fetch(&self, from: u64, end: u64) -> anyhow::Result<Vec<u8>> {
         let request = BucketRequest::new(Method::Get, &self.url)
             .line(self.service.dialect().has_version(&self.etag))

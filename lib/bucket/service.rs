@@ -1,7 +1,7 @@
 //! Signs and sends one request to a bucket, retries it, and interprets refusals.
 //!
 //! The retries are those of [`crate::net::client`], with these rules of S3 in addition. The numbers
-//! of replies are HTTP statuses; the numbers of results are exit statuses.
+//! in the column `reply` are HTTP statuses; the numbers in the column `result` are exit statuses.
 //!
 //! | reply | result |
 //! |---|---|
@@ -35,9 +35,9 @@ use crate::net::retry::{Attempt, Failed, Retry};
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// If the service refuses one of the last requests of a run with 429, the request is repeated up to
-/// `LAST_PAUSES` times, after `LAST_PAUSE` each time. Google allows one write of the same object
-/// per second.
+/// If the service refuses one of the last requests of a run with 429, the request is repeated at
+/// most `LAST_PAUSES` times, each time after the wait `LAST_PAUSE`. Google allows one write of the
+/// same object per second.
 const LAST_PAUSES: u32 = 3;
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -65,7 +65,7 @@ pub struct BucketService {
 #[derive(Debug)]
 pub(super) struct BucketRequest<'a> {
     pub(super) method: Method,
-    /// The object. For a list, its key is the prefix.
+    /// The object. For a list, the key of this address is the prefix of the listed keys.
     pub(super) object: &'a BucketUrl,
     /// Whether the request is for the bucket itself, not for an object.
     pub(super) asks_bucket: bool,
@@ -121,8 +121,8 @@ pub(super) enum Answered<T> {
 
 impl BucketService {
     /// The client for the service that the environment describes. Requests are sent over
-    /// `connection`. `seed` must be different in every process. Status 2 if settings or credentials
-    /// are missing.
+    /// `connection`. `seed` must be different in every process. Returns an error with status 2 if
+    /// settings or credentials are missing.
     pub fn from_env(
         connection: &Connection,
         seed: u64,
@@ -162,7 +162,8 @@ impl BucketService {
     }
 
     /// Call this at the end of a run. After this call, each request is sent once, even after a stop
-    /// request. But if the service refuses a request with 429, it is repeated for three seconds.
+    /// request. But if the service refuses a request with 429, the request is repeated for three
+    /// seconds.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }

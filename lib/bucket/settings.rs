@@ -18,8 +18,8 @@ pub(super) struct BucketSettings {
 
 impl BucketSettings {
     /// Reads `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` (default: Amazon's service), and
-    /// `AWS_REGION` or `AWS_DEFAULT_REGION`. Status 2 if the endpoint is not a URL, or if neither
-    /// endpoint nor region is set.
+    /// `AWS_REGION` or `AWS_DEFAULT_REGION`. Returns an error with status 2 if the endpoint is not
+    /// a URL, or if neither endpoint nor region is set.
     pub(super) fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<BucketSettings> {
         let first = |names: [&'static str; 2]| {
             let mut set = names
@@ -72,7 +72,8 @@ impl BucketSettings {
         Dialect::of(self.endpoint.as_ref())
     }
 
-    /// The bucket `name` of this service. Status 2 if the name does not fit into a URL.
+    /// The bucket `name` of this service. Returns an error with status 2 if the name does not fit
+    /// into a URL.
     pub(super) fn bucket(&self, name: &str) -> anyhow::Result<Bucket> {
         let amazon = || {
             let text = format!("https://s3.{}.amazonaws.com", self.region);

@@ -1,7 +1,7 @@
 //! Signatures of requests: Amazon's in the URL, Google's in a header.
 //!
 //! Google's signature has the form of Amazon's version 4, but uses the names `GOOG4` and `x-goog-`.
-//! If a signature has Amazon's names, Google refuses the headers of its own protocol. Google's
+//! If a signature has Amazon's names, Google refuses the headers of Google's own protocol. Google's
 //! signature covers not the body, but the header `x-goog-hash`, and Google compares the body with
 //! the hash in that header.
 
@@ -30,8 +30,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The algorithm of Google's signature. The signature is valid for this region, this service and
-/// this kind of request.
+/// `ALGORITHM` is the algorithm of Google's signature. `PLACE` names the region, the service and
+/// the kind of request for which the signature is valid.
 const ALGORITHM: &str = "GOOG4-HMAC-SHA256";
 const PLACE: [&str; 3] = ["auto", "storage", "goog4_request"];
 
@@ -56,8 +56,8 @@ pub(super) struct Signed {
 }
 
 impl Unsigned<'_> {
-    /// Signs the request at `now`. Status 2 if `now` is no valid date, or if a request to Google
-    /// has keys with a session token, which Google does not support.
+    /// Signs the request at `now`. Returns an error with status 2 if `now` is no valid date, or if
+    /// a request to Google has keys with a session token, which Google does not support.
     pub(super) fn sign(
         self,
         dialect: Dialect,

@@ -1,4 +1,5 @@
-//! Writes objects from files: long files in parts. No reader ever sees a part of an object.
+//! Writes the content of files to objects; a long file is sent in parts. A reader never sees an
+//! incomplete object.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,8 +14,8 @@ use crate::net::http::Method;
 use crate::net::retry::{Attempt, Failed};
 use crate::time::Timestamp;
 
-/// The size of a part in bytes. A file up to this size is sent in one request. S3 requires at least
-/// 5 MiB for each part but the last, and allows ten thousand parts for an object.
+/// The size of a part in bytes. A file of at most this size is sent in one request. S3 requires at
+/// least 5 MiB for each part but the last, and allows ten thousand parts for an object.
 const PART: u64 = 16 << 20;
 
 /// An upload in parts that is not complete: it is in progress, or its run was killed.
@@ -30,7 +31,7 @@ pub struct UnfinishedUpload {
 enum UploadEnd {
     /// The object is complete.
     Complete,
-    /// The service does not know the upload any more: it was completed or aborted.
+    /// The service does not know the upload any more: the upload was completed or aborted.
     Elsewhere,
     /// The condition is not met.
     Unmet,
@@ -189,8 +190,8 @@ impl BucketService {
                 Ok(text) => text,
                 Err(e) => return Ok(Attempt::Again(e.into_failed()?)),
             };
-            // The service may send status 200 before it has put the parts together. Only the body
-            // has the result.
+            // The service may send status 200 before it has put the parts together. So only the
+            // body shows whether the object is complete.
             Ok(match reply::element(&text, "ETag") {
                 Some(_) => Attempt::Done(()),
                 None => Attempt::Again(Failed::content(

@@ -18,10 +18,11 @@ use crate::time::show_duration;
 /// A wait that is longer than this is announced in the log.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A [`Rate`] as a sliding window. Requests up to the limit are sent at once. Each further request
-/// is sent as soon as the oldest request in the window is older than the period. Fixed pauses
-/// between requests would allow no burst. A token bucket that refills evenly would allow twice the
-/// limit in one period.
+/// A [`Rate`] as a sliding window. While the window has fewer requests than the limit, a request is
+/// sent without a wait. Each further request is sent as soon as the oldest request in the window is
+/// as old as the period. Fixed pauses between requests are not used, because they would allow no
+/// burst; nor is a token bucket that refills evenly, because it would allow twice the limit in one
+/// period.
 #[derive(Clone, Debug)]
 struct SlidingWindow {
     rate: Rate,
@@ -59,9 +60,9 @@ impl SlidingWindow {
     }
 }
 
-/// Says when a request to one service is allowed: when every rate of its lane allows it, and the
-/// service's own limits allow it, too. All threads share this budget; with a [`RateShare`], other
-/// processes share it, too.
+/// Says when a request to one service is allowed. Every rate of the request's lane must allow the
+/// request, and so must the service's own limits. All threads share this budget; with a
+/// [`RateShare`], other processes share it, too.
 ///
 /// A lane is a set of requests that has its own rate: all requests, or the requests for one OCP
 /// group.
@@ -71,7 +72,7 @@ pub struct Budget {
     share: Option<RateShare>,
     /// The longest wait that the service may ask for. If it asks for a longer wait, the run ends.
     patience: Duration,
-    /// How long a 429 without `Retry-After` stops requests.
+    /// How long requests stop after a 429 that names no time.
     pause: Duration,
     clock: Clock,
 }
@@ -81,7 +82,8 @@ struct Used {
     /// The windows that a new lane starts with.
     windows: Vec<SlidingWindow>,
     lanes: BTreeMap<String, Lane>,
-    /// The number of requests that the service allows until this instant.
+    /// The number of requests that the service still allows, and the instant until which this
+    /// number applies.
     left: Option<(usize, Instant)>,
     closed_until: Option<Instant>,
 }
@@ -118,9 +120,10 @@ impl Budget {
     }
 
     /// Waits until a request of `lane` that counts as `units` is allowed. A request of 0 units
-    /// waits only if the service asked for a pause. Status 75 if the service asks for a longer wait
-    /// than `--patience`. If other processes share the rate, the request has a place in the shared
-    /// record from now on, until it is counted or given back.
+    /// waits only if the service asked for a pause. Returns an error with status 75 if the service
+    /// asks for a longer wait than `--patience`. If other processes share the rate, the request
+    /// gets a place in the shared record; the caller then calls `count` or `give_back` for this
+    /// place.
     pub fn wait(&self, units: usize, lane: &str, stop: &Stop) -> anyhow::Result<()> {
         let mut is_announced = false;
         loop {
@@ -160,7 +163,7 @@ impl Budget {
         }
     }
 
-    /// The wait because of the rates, and the wait because the service asked for it.
+    /// Returns two waits: the wait that the rates require, and the wait that the service asked for.
     fn waits(&self, units: usize, lane: &str) -> (Duration, Duration) {
         let now = self.clock.instant();
         let mut used = self.used();
@@ -200,7 +203,7 @@ impl Budget {
         })
     }
 
-    /// The shared budget of the lane; `None` if nothing is shared or the request has 0 units.
+    /// The shared budget of the lane; `None` if the rate is not shared or the request has 0 units.
     fn shared_of(&self, units: usize, lane: &str) -> Option<Arc<SharedBudget>> {
         (units > 0)
             .then(|| self.lane(&mut self.used(), lane).shared.clone())
@@ -228,8 +231,8 @@ impl Budget {
         }
     }
 
-    /// Gives back the `units` of an allowed request, because it did not reach the service or was
-    /// refused with 429.
+    /// Gives back the `units` of an allowed request that did not reach the service or was refused
+    /// with 429.
     pub(crate) fn give_back(&self, units: usize, lane: &str) {
         if let Some(shared) = self.shared_of(units, lane) {
             shared.leave();
@@ -237,8 +240,8 @@ impl Budget {
     }
 
     /// Counts a request that an earlier run was about to send `age` ago. The service may have
-    /// received it a little later. The group of the request is not known, so it counts for all
-    /// groups.
+    /// received the request a little later, so its age counts as a tenth of the period less. The
+    /// group of the request is not known, so it counts for all groups.
     pub fn count_earlier(&self, age: Duration) {
         let mut used = self.used();
         let Used { windows, lanes, .. } = &mut *used;
@@ -268,8 +271,9 @@ impl Budget {
     }
 
     /// Stops all requests for the time `asked`, counted from `at`, because the service asked for
-    /// this pause. Without `asked` (a 429 without a time), the pause is the period of the rate
-    /// divided by its limit. Other processes stop, too, unless the call has 0 `units`.
+    /// this pause. Without `asked` (after a 429 that names no time), the pause is the period of the
+    /// first rate divided by the limit of this rate. Other processes that share the rate stop, too,
+    /// unless `units` is 0.
     pub fn close(&self, units: usize, lane: &str, at: Instant, asked: Option<Duration>) {
         if let Some(until) = at.checked_add(asked.unwrap_or(self.pause)) {
             let mut used = self.used();

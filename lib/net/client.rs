@@ -31,8 +31,9 @@ pub type Credential = (String, Secret);
 
 /// Adds credentials to requests.
 pub trait Access: Debug + Send + Sync {
-    /// The header line for the next request, if there is one. `rejected` is the value
-    /// that the service has just refused with 401. Status 77 if that value cannot be replaced.
+    /// The header line for the next request; `None` for a request without credentials. `rejected`
+    /// is the value that the service has just refused with 401. Returns an error with status 77 if
+    /// that value cannot be replaced.
     fn credential(
         &self,
         rejected: Option<&Secret>,
@@ -64,7 +65,7 @@ pub struct Client {
     access: Box<dyn Access>,
     /// The number of requests sent.
     requests: AtomicU64,
-    /// Whether the service has answered at least once, so that its host name exists.
+    /// Whether the service has answered at least once, which shows that its host name exists.
     is_reached: AtomicBool,
 }
 
@@ -73,7 +74,7 @@ pub struct Client {
 pub struct ApiCall<'a> {
     /// The HTTP method.
     pub method: Method,
-    /// The name of the request in messages: `GET https://…` or a window. Without secrets.
+    /// The name of the request in messages, without secrets: `GET https://…` or a window of time.
     pub what: String,
     /// The URL. Its query can contain a secret.
     pub url: Url,
@@ -163,7 +164,8 @@ impl Client {
     }
 
     /// Sends a request, and repeats it after temporary failures. `read` reads the reply and checks
-    /// whether it is of the expected kind. An error after a final failure or after the last try.
+    /// whether it is of the expected kind. Returns an error after a final failure, or if the last
+    /// try fails.
     pub fn fetch<T>(
         &self,
         call: &ApiCall<'_>,
@@ -241,7 +243,8 @@ impl Client {
     /// Turns the error of a request without a reply into a temporary failure. Returns an error if
     /// the failure is final.
     fn failed(&self, call: &ApiCall<'_>, e: NetError) -> anyhow::Result<Failed> {
-        // A signal closes the connections. Report the signal then, not a failure of the network.
+        // A signal closes the connections. `check` then returns the signal as the error, so that it
+        // is not reported as a failure of the network.
         self.retry.stop().check()?;
         match e.unsent {
             true => self.budget.give_back(call.units, call.lane),
@@ -252,7 +255,8 @@ impl Client {
         let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);
         if is_mistyped {
             let host = call.url.host_str().unwrap_or_default();
-            // No other request would reach the host either.
+            // `misspelled` stops the whole run, because no other request would reach the host
+            // either.
             return Err(error::misspelled(format!(
                 "{}: the host {host} does not exist: check the address",
                 call.what

@@ -34,9 +34,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Sets up HTTP and the schedule. From now on SIGINT, SIGTERM and the end of `deadline` (status
-    /// 75) end waits and requests. `seed` is for the jitter. Status 2 for a proxy or a certificate
-    /// that cannot be used.
+    /// Sets up HTTP and the schedule of tries. After this call, SIGINT, SIGTERM and the end of
+    /// `deadline` (status 75) end waits and requests. `seed` is for the jitter. Returns an error
+    /// with status 2 if a proxy or a certificate cannot be used.
     pub fn open(
         args: &NetArgs,
         deadline: Option<Duration>,

@@ -15,7 +15,7 @@ pub struct NetError {
     pub unsent: bool,
     /// Whether another try can help.
     pub passing: bool,
-    /// A timeout ended the request. If it reached the service, a smaller request can help.
+    /// A timeout ended the request. If the request reached the service, a smaller request can help.
     pub timed_out: bool,
     /// The name of the host does not exist.
     pub no_such_host: bool,
@@ -77,7 +77,8 @@ impl NetError {
             (None, E::HostNotFound) => "the host does not exist".to_owned(),
             _ => e.to_string(),
         };
-        // The caller adds the name of the request, but it does not know the target of a redirect.
+        // The caller adds the name of the request, but the caller does not know the target of a
+        // redirect.
         if !is_first {
             text = format!("redirected to {}: {text}", show(url));
         }
@@ -127,7 +128,8 @@ fn is_without_authorities(e: &E) -> bool {
 }
 
 /// Whether the resolver says that the name does not exist; false if the resolver has no answer at
-/// the moment. The standard library gives only the text of the resolver.
+/// the moment. The standard library gives only the resolver's message, so this function searches
+/// the text of the message.
 fn is_no_such_host(e: &E) -> bool {
     match e {
         E::HostNotFound => true,

@@ -25,8 +25,8 @@ use crate::os::redaction;
 use crate::os::signals::Stop;
 use crate::time::parse_positive_duration;
 
-/// The longest reply that is read as text, in bytes. Parsed into JSON values, a reply takes up to
-/// 16 times as much memory.
+/// The longest reply that is read as text, in bytes. A reply that is parsed into JSON values takes
+/// up to 16 times as much memory as its text.
 const MAX_TEXT: u64 = 2 * 1024 * 1024;
 /// The largest part of an error body that is read, in bytes.
 const MAX_ERROR: u64 = 64 * 1024;
@@ -170,9 +170,9 @@ pub struct Reply {
 }
 
 impl Http {
-    /// A client with these settings. Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`,
-    /// `ALL_PROXY` and `NO_PROXY` in `env`, also in lower case. Status 2 for a proxy
-    /// or a certificate that cannot be used.
+    /// A client with these settings. Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY` in `env`, also in lower case. Returns an error with status 2 if a proxy or a
+    /// certificate cannot be used.
     pub fn new(
         args: &HttpArgs,
         env: &dyn Fn(&str) -> Option<String>,
@@ -219,7 +219,8 @@ impl Http {
         }
     }
 
-    /// Ends running requests when a stop is requested.
+    /// After this call, a request to stop (a signal or the deadline) ends the HTTP requests that
+    /// are running.
     pub(crate) fn end_on(&self, stop: &Stop) {
         let agents = self.agents.clone();
         stop.on_stop(move || {
@@ -465,7 +466,7 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
 /// The header that carries the id and the secret of an OAuth2 client (RFC 6749 §2.3.1).
 pub fn client_basic(client_id: &str, secret: &Secret) -> (String, Secret) {
     let pair = format!("{}:{}", form_text(client_id), form_text(secret.expose()));
-    // Messages must not contain the encoded pair either, with or without the word `Basic`.
+    // `Secret::new` keeps the encoded pair out of messages, too, with and without the word `Basic`.
     let pair = Secret::new(BASE64_STANDARD.encode(pair));
     let value = Secret::new(format!("Basic {}", pair.expose()));
     ("Authorization".to_owned(), value)

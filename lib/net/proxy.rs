@@ -8,8 +8,9 @@ use crate::error;
 use crate::net::url::Url;
 use crate::os::redaction;
 
-/// The HTTP or HTTPS proxy in the variable `name`, or else in `ALL_PROXY`. Status 2 for any other
-/// kind of proxy, because ignoring it would send the traffic without a proxy.
+/// The HTTP or HTTPS proxy in the variable `name`, or else in `ALL_PROXY`. Returns an error with
+/// status 2 for any other kind of proxy: if such a proxy were ignored, the requests would be sent
+/// without a proxy.
 pub(super) fn from_env(
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,

@@ -124,8 +124,8 @@ pub struct Failed {
     pub code: Option<u16>,
     /// Whether the service may have acted on the request.
     pub sent: bool,
-    /// Whether a smaller request can help: a request that may have reached the service timed out,
-    /// or the reply was 502 or 504 and did not ask for a wait.
+    /// Whether a smaller request can help. It can if the request timed out and may have reached the
+    /// service, or if the reply was 502 or 504 and did not ask for a wait.
     pub slow: bool,
 }
 
@@ -145,7 +145,7 @@ impl Failed {
 }
 
 /// Everything that a wait needs: the schedule, the jitter, the clock, the request to stop. Clones
-/// share them.
+/// share the jitter, the clock and the request to stop.
 #[derive(Clone, Debug)]
 pub struct Retry {
     policy: Policy,
@@ -245,7 +245,8 @@ impl Tries<'_> {
     /// Logs the failure and waits for the next try. Returns the failure as an error after the last
     /// try, or if the service asks for a longer wait than `--patience`.
     pub fn again(&mut self, failed: Failed) -> anyhow::Result<()> {
-        // A signal closes the connections. Report the signal then, not a failure of the network.
+        // A signal closes the connections. `check` then returns the signal as the error, so that it
+        // is not reported as a failure of the network.
         self.retry.stop.check()?;
         self.failed += 1;
         let policy = self.retry.policy;

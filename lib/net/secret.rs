@@ -23,10 +23,10 @@ use crate::os::redaction;
 /// secret.
 const GLANCE: Duration = Duration::from_millis(5);
 
-/// After a helper has ended, how long to wait for the thread that reads its output.
+/// The longest wait, after a helper has ended, for the thread that reads the helper's output.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// ECHILD, which the standard library has no name for.
+/// The error number ECHILD (no such child process). The standard library has no name for it.
 const NO_CHILD: i32 = 10;
 
 /// The largest part of a helper's first line that is read, in bytes.
@@ -85,8 +85,8 @@ pub fn from_env(
     }
 }
 
-/// Like [`from_env`], for a token that is sent in a header. Removes a leading `Bearer `. Status 2
-/// if the token has characters that a header cannot contain.
+/// Like [`from_env`], for a token that is sent in a header. Removes a leading `Bearer `. Returns an
+/// error with status 2 if the token has characters that a header cannot contain.
 pub fn token_from_env(
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -105,7 +105,7 @@ pub fn token_from_env(
     Ok(Some(Secret::new(text)))
 }
 
-/// The secret in a file. Status 2 if the file cannot be read or is empty.
+/// The secret in a file. Returns an error with status 2 if the file cannot be read or is empty.
 pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
     if let Some(said) = explain_address(&path.to_string_lossy()) {
         return Err(error::usage(said));
@@ -122,8 +122,8 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
 /// Runs the helper `sh -c command`, with `env` added to its environment, and returns the first line
 /// that it prints. The helper's stderr is passed through, so that it can explain an error; its
 /// stdout is never shown. This function waits until the helper ends. It does not wait until the
-/// pipe is closed, because a background process can keep it open. A helper that hangs is killed
-/// when a stop is requested.
+/// pipe is closed, because a background process of the helper can keep the pipe open. A helper that
+/// hangs is killed when a stop is requested.
 pub fn from_command(
     command: &str,
     env: &[(&str, String)],
@@ -157,8 +157,8 @@ pub fn from_command(
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
             Ok(None) => {}
-            // This process inherited that SIGCHLD is ignored, so the kernel does not keep the
-            // status.
+            // SIGCHLD is ignored in this process, as it was in the process that started it, so the
+            // kernel does not keep the helper's status.
             Err(e) if e.raw_os_error() == Some(NO_CHILD) => break None,
             Err(e) => return Err(e).with_context(place),
         }
@@ -191,8 +191,8 @@ pub fn from_command(
     Ok(secret)
 }
 
-/// The exit status for a helper that failed with `code`. A helper of this suite shows by its own
-/// status whether a retry helps.
+/// The exit status for a helper that failed with `code`: the same status if `code` is 2, 69, 74 or
+/// 75, as from a helper that is a program of callpipe; otherwise 77.
 fn status_of_helper(code: Option<i32>) -> Status {
     [Status::Usage, Status::Refused, Status::Io, Status::TryLater]
         .into_iter()

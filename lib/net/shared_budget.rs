@@ -1,4 +1,5 @@
-//! One limit for the request rate of all processes of a user on a machine. A file has the count.
+//! One limit for the request rate of all processes of a user on a machine. The requests are counted
+//! in a file.
 //!
 //! The file is in the directory of the token cache. There is one file for each API origin and
 //! account, or, with `--rate-scope group`, one for each OCP group. Without a cache directory, or on
@@ -86,7 +87,8 @@ pub(super) enum Turn {
     Granted,
     /// The rate allows the request after this time.
     Wait(Duration),
-    /// The rest of a pause that the service asked one of the processes to make.
+    /// No request may be sent for this time: the rest of a pause that the service asked one of the
+    /// processes for.
     Closed(Duration),
 }
 
@@ -116,8 +118,8 @@ impl SharedBudget {
     }
 
     /// Asks, perhaps again, whether a request that counts as `units` may be sent. The request needs
-    /// one granted place for each unit. It first uses granted places of this process that are not
-    /// counted yet.
+    /// one granted place for each unit. Granted places of this process that are not counted yet are
+    /// used first.
     pub(super) fn ask(&self, units: usize) -> anyhow::Result<Turn> {
         let mut own = lock(&self.own);
         self.renew(&mut own)?;
@@ -177,8 +179,8 @@ impl SharedBudget {
         self.try_change(|turns, now| turns.count(&id, now.minus(ago)));
     }
 
-    /// Removes all granted and waiting places of this process from the record: the request was not
-    /// sent, did not reach the service, or was refused with 429.
+    /// Removes all granted and waiting places of this process from the record, because the request
+    /// was not sent, did not reach the service, or was refused with 429.
     pub(super) fn leave(&self) {
         let mut own = lock(&self.own);
         let OwnPlaces {
@@ -250,8 +252,8 @@ impl Drop for SharedBudget {
 fn open_record(home: &Path, share: &RateShare, lane: &str) -> Result<SharedRecord, String> {
     let directory = private::cache_directory(home)?;
     let lane = [lane.to_owned()];
-    // Each part is written after its length. Otherwise `u` + `acme` and `ua` + `cme` would be the
-    // same text.
+    // Each part of the identity is written after its length. Otherwise `u` + `acme` and `ua` +
+    // `cme` would be the same text.
     let parts = share.identity.iter().chain(&lane);
     let parts: String = parts.map(|part| format!("{}:{part}", part.len())).collect();
     let name = digest::sha256(parts.as_bytes());
