@@ -1,7 +1,8 @@
 //! Reads and writes non-blocking descriptors as if they were blocking.
 //!
-//! The parent process shares stdin and stdout, and an event loop (node, asyncio) leaves them
-//! `O_NONBLOCK`. The flag must stay, because the descriptors belong to the parent process, too.
+//! A program shares stdin and stdout with its parent process. If the parent process has an event
+//! loop (node, asyncio), they can have the flag `O_NONBLOCK`. This module does not remove the flag,
+//! because the parent process uses the same descriptors.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

@@ -1,5 +1,5 @@
 //! Lines that contain a checksum: the CRC-32 of the rest of the line, in eight hexadecimal digits.
-//! Lines without a checksum are from an older version and count as undamaged.
+//! Lines without a checksum are from an older version of callpipe and count as undamaged.
 //!
 //! In a JSON object, the checksum is the last key, `"crc"`. In a line of words, it is at the end,
 //! after a tab.
@@ -18,7 +18,7 @@ impl fmt::Display for LineDamage {
 
 const KEY: &[u8] = b",\"crc\":\"";
 
-/// The number of bytes that the checksum adds to an object: the key, eight digits, and `"}`.
+/// The length in bytes of the end of an object with a checksum: the key, eight digits, and `"}`.
 const LENGTH: usize = KEY.len() + 8 + 2;
 
 /// Adds the checksum to a JSON object that has at least one key.
@@ -53,7 +53,7 @@ pub(crate) fn seal_words(line: &mut String) {
     line.push_str(&words_ending(line));
 }
 
-/// Returns the words of a line, without the checksum. An error if the checksum is wrong.
+/// Returns the words of a line, without the checksum. Returns an error if the checksum is wrong.
 pub(crate) fn verify_words(line: &str) -> Result<&str, LineDamage> {
     match line.rsplit_once('\t') {
         None => Ok(line),

@@ -1,7 +1,7 @@
 //! Defers SIGINT and SIGTERM during a few steps.
 //!
-//! This module is for programs that these signals are allowed to end at any other time. Programs
-//! that must save a state before they end use [`crate::os::signals::Stop`].
+//! This module is for programs that SIGINT and SIGTERM may end at any other time. Programs that
+//! must save a state before they end use [`crate::os::signals::Stop`].
 
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl DeferredSignals {
         Ok(DeferredSignals { is_down, came })
     }
 
-    /// Runs `steps`. A signal that arrives meanwhile ends the process after them.
+    /// Runs `steps`. A signal that arrives during the steps ends the process after the steps.
     pub fn hold<T>(&self, steps: impl FnOnce() -> T) -> T {
         self.is_down.store(false, Ordering::SeqCst);
         let result = steps();

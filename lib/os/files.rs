@@ -16,7 +16,7 @@ pub use tempfile::NamedTempFile;
 use crate::os::locks::{self, LockOutcome};
 
 /// The start and the end of the name of a temporary file, and the number of letters and digits
-/// between them. A later run recognises leftovers by this name.
+/// between them. By such a name, a later run recognises a file that a killed run left.
 const TEMP_PREFIX: &str = ".callpipe-";
 const TEMP_SUFFIX: &str = ".tmp";
 const TEMP_RANDOM: usize = 6;
@@ -39,8 +39,9 @@ pub(crate) fn new_mode() -> u32 {
     NEW_MODE.load(Ordering::Relaxed)
 }
 
-/// Creates a temporary file in the directory of `path`, so that a rename can move it to `path`.
-/// It has the mode of the file at `path`, or of a new data file if `path` does not exist.
+/// Creates a temporary file in the directory of `path`, so that a rename can move it to `path`. The
+/// temporary file has the mode of the file at `path`, or of a new data file if `path` does not
+/// exist.
 pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
     let mode = replaced(path).map_or_else(new_mode, |old| old.mode() & 0o777);
     temp_in(directory_of(path), mode)
@@ -82,8 +83,9 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Gives a complete temporary file its name: syncs the data, renames the file, syncs the directory.
-/// Report the file only after this function returns, because only then it is safe. The new file
-/// gets the mode of the replaced file, and also its owner if that is allowed.
+/// The caller may report the file only after this function has returned, because only then the file
+/// survives a crash. The new file gets the mode of the replaced file, and also its owner if that is
+/// allowed.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     keep_owner_and_mode(temp.as_file(), path)
         .and_then(|()| rename(temp, path))
@@ -127,7 +129,7 @@ pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("writing {}", to.display()))
 }
 
-/// Opens an existing file for writing that is not a regular file, for example `/dev/null` or a
+/// Opens, for writing, an existing file that is not a regular file, for example `/dev/null` or a
 /// FIFO.
 pub(crate) fn open_special(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).open(path)
@@ -256,7 +258,7 @@ pub fn real(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         if path.exists() {
-            // An open file under /dev/fd does not always have another path.
+            // An open file under /dev/fd may have no other path. Then this path is returned.
             return path.canonicalize().unwrap_or(path);
         }
         match fs::read_link(&path) {
@@ -326,7 +328,7 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     sync(directory_of(path))
 }
 
-/// Syncs a file or a directory. A network file system that cannot sync directories is not an error.
+/// Syncs a file or a directory. It is no error if a network file system cannot sync directories.
 fn sync(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     match file.sync_all() {

@@ -20,8 +20,8 @@ pub(crate) fn complete_lines(text: &[u8]) -> usize {
     memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
 }
 
-/// The complete lines of a journal, each with its number, counted from 1. For a damaged line there
-/// is an error that says why.
+/// The complete lines of a journal, each with its number, counted from 1. For a damaged line, the
+/// item has an error text in place of the line.
 pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
     let complete = text[..complete_lines(text)].split_inclusive(|byte| *byte == b'\n');
     (1..).zip(complete.map(|line| {
@@ -41,8 +41,8 @@ pub(crate) fn line_of<T: serde::Serialize>(record: &T) -> anyhow::Result<Vec<u8>
     Ok(line)
 }
 
-/// Cuts an incomplete last line off `text`, and returns whether there was one. Status 65 if `text`
-/// is not empty and `is_ours` refuses it.
+/// Cuts an incomplete last line off `text`, and returns whether there was one. Returns an error
+/// with status 65 if `text` is not empty and `is_ours` returns false for it.
 pub(crate) fn cut_incomplete(
     text: &mut Vec<u8>,
     place: &dyn fmt::Display,
@@ -72,9 +72,9 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the file, and locks it. Only its user can read a new file. Returns the
-    /// journal, and the text of its complete [`lines`]. Status 75 if another run holds the lock.
-    /// `is_ours` checks the whole content before anything is cut off. If it refuses the content,
-    /// the file does not change, and the status is 65.
+    /// journal, and the text of its complete [`lines`]. Returns an error with status 75 if another
+    /// run holds the lock. `is_ours` checks the whole content before anything is cut off. If
+    /// `is_ours` returns false, the file does not change, and the error has status 65.
     pub fn open(
         path: &Path,
         is_ours: impl FnOnce(&[u8]) -> bool,
@@ -120,7 +120,7 @@ impl Journal {
     }
 
     /// Appends one record without a sync: a crash of the machine can lose it, a kill of the process
-    /// cannot. For a record whose loss costs only one more request.
+    /// cannot. This is for a record whose loss costs only one more request.
     pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         let line = line_of(record)?;
         if let Err(e) = self.file.write_all(&line) {

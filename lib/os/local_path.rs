@@ -1,6 +1,6 @@
 //! Refuses addresses such as `s3://bucket/key` in place of a path on this machine.
 
-/// The command that copies from and to addresses of a scheme.
+/// Schemes of addresses, each with the command that copies from and to such addresses.
 const COPIERS: [(&str, &str); 9] = [
     ("s3", "aws s3 cp"),
     ("s3a", "aws s3 cp"),

@@ -10,8 +10,9 @@ use rustix::io::Errno;
 use crate::error::{self, Failure, Status};
 
 /// The number of attempts to lock a file. The pauses between them are 1, 2, 4 … ms: half a second
-/// in all. If the holder starts another process, this process also holds the lock until its `exec`. So
-/// the lock can stay for a few milliseconds after its holder ended.
+/// in all. There are several attempts, because a lock can stay for a few milliseconds after its
+/// holder ended: if the holder starts a child process, the child also holds the lock until its
+/// `exec`.
 const TRIES: u32 = 10;
 
 /// The result of an attempt to lock a file.

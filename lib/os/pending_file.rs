@@ -23,7 +23,7 @@ pub(crate) struct PendingFile {
 }
 
 impl PendingFile {
-    /// Creates a file in `directory`. Its name is `prefix`, a free number and the suffix.
+    /// Creates a file in `directory`. The name of the file is `prefix`, a free number and `.list`.
     pub(crate) fn create(directory: &Path, prefix: &str) -> io::Result<PendingFile> {
         let mut number = 1_u64;
         loop {

@@ -68,8 +68,8 @@ impl PrivateDirectory {
     }
 }
 
-/// Deletes the private directories in `parent` that no run has locked, and the files in them. An
-/// error if such a directory contains another directory.
+/// Deletes the private directories in `parent` that no run has locked, and the files in them.
+/// Returns an error if such a directory contains another directory.
 fn remove_leftovers(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let entry = entry?;

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 
 use crate::os::mutex::lock;
 
-/// How many texts (secrets and their URL-encoded forms) are redacted until the run ends. These are
-/// the first ones, so passwords and keys are among them.
+/// This many texts (secrets and their URL-encoded forms) are redacted until the run ends. They are
+/// the first texts of the run, so passwords and keys are among them.
 const LASTING: usize = 512;
 
 /// How many later texts are also redacted. In a long run, newer tokens replace older ones.

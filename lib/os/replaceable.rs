@@ -8,8 +8,8 @@ use crate::error;
 use crate::os::files::{directory_of, replaced};
 
 /// Refuses a file that a rename cannot or should not replace, with status 2: a mount point, a file
-/// that the system protects, and a file with several names (hard links), because only one of them
-/// would change. Missing files and files that are not regular are allowed.
+/// that the system protects, and a file with several names (hard links), because only one of the
+/// names would get the new content. Missing files and files that are not regular are allowed.
 pub fn check(path: &Path) -> anyhow::Result<()> {
     let Some(file) = replaced(path) else {
         return Ok(());
@@ -49,8 +49,9 @@ impl Obstacles {
         let has = |attributes| known.stx_attributes.intersects(attributes);
         Obstacles {
             is_protected: has(Attributes::IMMUTABLE | Attributes::APPEND),
-            // Before Linux 5.8, a mount point is known only by its different device number. On an
-            // overlay file system, a different number does not prove a mount point.
+            // Before Linux 5.8, a mount point is recognised only by a device number that differs
+            // from the number of its directory. On an overlay file system, a different number does
+            // not prove a mount point.
             is_mount_point: match known.stx_attributes_mask.contains(Attributes::MOUNT_ROOT) {
                 true => has(Attributes::MOUNT_ROOT),
                 false => fs::metadata(directory_of(path))

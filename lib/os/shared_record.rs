@@ -46,8 +46,8 @@ pub(crate) enum SharedContent<T> {
 }
 
 impl SharedRecord {
-    /// Opens the record in the file at `path`. Only its user can access a new file. An error if the
-    /// file cannot be opened, or if the file system has no locks.
+    /// Opens the record in the file at `path`. Only its user can access a new file. Returns an
+    /// error if the file cannot be opened, or if the file system has no locks.
     pub(crate) fn open(path: &Path) -> io::Result<SharedRecord> {
         let file = private::open(path)?;
         match locks::try_lock(&file)? {

@@ -1,8 +1,9 @@
 //! Stops programs that keep state, on SIGINT and SIGTERM.
 //!
-//! Programs wait with [`Stop::sleep`], which a signal ends at once. Other waits, for example on a
-//! socket, end by a hook. If the program still does not end, the process exits after a grace
-//! period. An exit is safe at any time, because every step is on disk before the next step begins.
+//! Programs wait with [`Stop::sleep`], which a signal ends at once. A hook ([`Stop::on_stop`]) ends
+//! other waits, for example on a socket. If the program still does not end, the process exits after
+//! a grace period. An exit is safe at any time, because every step is on disk before the next step
+//! begins.
 
 use std::fmt;
 use std::io;
@@ -114,7 +115,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Requests a stop with status 75 when `length` has passed.
+    /// Starts a thread that requests a stop with status 75 after `length`.
     pub fn request_after(&self, length: Duration) -> io::Result<()> {
         let stop = self.clone();
         let wait = move || {
@@ -144,8 +145,8 @@ impl Stop {
         self.inner.changed.notify_all();
     }
 
-    /// Calls `hook` when a stop is requested. If a stop is requested already, also calls it now.
-    /// The hook must not block.
+    /// Registers `hook`: each later request to stop calls it. If a stop is requested already, also
+    /// calls `hook` now. The hook must not block.
     pub fn on_stop(&self, hook: impl Fn() + Send + 'static) {
         let mut state = self.state();
         if state.requested.is_some() {
@@ -210,9 +211,9 @@ fn leave(status: Status) {
     std::process::exit(i32::from(status.code()));
 }
 
-/// If `status` is [`Status::Interrupted`], ends the process by the signal SIGINT. Call it after the
-/// state is saved. A shell continues its loop if its child only exits with 130. After the signal,
-/// the shell shows 130, too.
+/// If `status` is [`Status::Interrupted`], ends the process by the signal SIGINT. The caller saves
+/// the state before. The signal is needed because a shell continues its loop if its child only
+/// exits with 130. After the signal, the shell shows the status 130, too.
 pub fn die_of(status: Status) {
     if status == Status::Interrupted && !is_process_one() {
         let _ = signal_hook::low_level::emulate_default_handler(SIGINT);

@@ -79,7 +79,8 @@ fn remove_leftovers(directory: &Path) -> io::Result<()> {
 /// Returns the error of a removal, unless the error is harmless.
 fn excuse(e: io::Error) -> io::Result<()> {
     match e.kind() {
-        // Another run removed the directory first, or it contains files that no run made.
+        // Another run removed the directory first, or the directory contains files that no run
+        // made.
         io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty => Ok(()),
         _ => Err(e),
     }
