@@ -73,8 +73,8 @@ impl Common {
         !self.no_progress && !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Like [`Common::shows_progress`], but false if the records go to a terminal. For programs
-    /// with many records.
+    /// Like [`Common::shows_progress`], but false if the records go to a terminal. This is for
+    /// programs with many records.
     pub fn shows_progress_apart(&self) -> bool {
         let on_terminal = self.output.is_none() && rustix::stdio::stdout().is_terminal();
         self.shows_progress() && !on_terminal

@@ -55,7 +55,8 @@ pub fn settings(
         let shown = command.get_arguments().filter(|arg| !is_about_itself(arg));
         settings.extend(shown.map(|arg| setting(arg, matches)));
     }
-    // clap repeats a global flag in each subcommand.
+    // clap repeats a global flag in each subcommand. Of settings with the same name, the last one
+    // is kept.
     let mut seen = std::collections::BTreeSet::new();
     settings.reverse();
     settings.retain(|one| seen.insert(one.setting.clone()));

@@ -9,8 +9,8 @@ use crate::cli::config;
 use crate::error;
 use crate::os::local_path::explain_address;
 
-/// Status 2 if an option, an argument or a variable that must be a path contains an address such as
-/// `s3://bucket/key`.
+/// Returns an error with status 2 if an option, an argument or a variable that must be a path
+/// contains an address such as `s3://bucket/key`.
 pub(super) fn check(command: &Command, matches: &ArgMatches) -> anyhow::Result<()> {
     for (command, matches) in config::levels(command, matches) {
         let paths = command

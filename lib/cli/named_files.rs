@@ -99,8 +99,9 @@ impl NamedFiles {
         });
     }
 
-    /// Status 2 if two options name the same file, unless both options only read it. Two options
-    /// may name the same character device (such as `/dev/null`), FIFO or socket.
+    /// Returns an error with status 2 if two options name the same file, unless both options only
+    /// read this file. Two options may name the same character device (such as `/dev/null`), FIFO
+    /// or socket.
     pub(crate) fn refuse_shared(&self) -> anyhow::Result<()> {
         for (at, second) in self.files.iter().enumerate() {
             let same = self.files[..at].iter().find(|first| {

@@ -8,7 +8,7 @@ use crate::cli::config;
 use crate::net::connection::{Connection, NetArgs};
 
 /// Connects to the bucket's service. `--tries`, `--ca-cert` and the other network flags apply, if
-/// the program has them. Status 2 or 77 if the service cannot be used.
+/// the program has them. Returns an error with status 2 or 77 if the service cannot be used.
 pub(super) fn service(
     (command, matches): (&Command, &ArgMatches),
     seed: u64,

@@ -39,7 +39,7 @@ pub struct Output {
     filled_name: Option<String>,
     live: bool,
     bytes: u64,
-    /// Whether the first write must warn that stderr is the same pipe.
+    /// Whether the first write must warn that stdout and stderr are the same pipe.
     warns: bool,
 }
 
@@ -71,7 +71,8 @@ impl Output {
 
     /// A file that gets its name in [`Output::finish`]. An existing path that is not a regular
     /// file, such as `/dev/null` or a FIFO, is written directly; a symbolic link stays a link, and
-    /// its target is written. Status 2 for a file that [cannot be replaced](replaceable::check).
+    /// its target is written. Returns an error with status 2 for a file that [cannot be
+    /// replaced](replaceable::check).
     pub fn file(path: &Path) -> anyhow::Result<Output> {
         let path = files::real(path);
         let is_special = path.metadata().is_ok_and(|there| !there.is_file());
@@ -81,7 +82,7 @@ impl Output {
             (files::open_special(&path).with_context(place)?, None)
         } else {
             replaceable::check(&path)?;
-            // The incomplete files of killed runs can have gigabytes.
+            // Incomplete files of killed runs can have gigabytes, so they are removed now.
             files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
             let file = temp.as_file().try_clone()?;
@@ -126,8 +127,8 @@ impl Output {
     }
 
     /// Opens an output whose name contains `{state}`. `state` is the name of the state that was
-    /// read, and replaces `{state}`. Call this before anything is written. An object is later
-    /// replaced only if it has not changed since this call. Does nothing if the name does not
+    /// read, and replaces `{state}`. The caller does this before it writes anything. An object is
+    /// later replaced only if it has not changed since this call. Does nothing if the name does not
     /// contain `{state}`.
     pub(crate) fn fill_name(&mut self, state: &str) -> anyhow::Result<()> {
         let unnamed = match self.held.take() {
@@ -155,8 +156,8 @@ impl Output {
         self.filled_name.as_deref()
     }
 
-    /// Prepares for gigabytes: if the output is a pipe that can be enlarged, enlarges it and writes
-    /// to it in larger pieces.
+    /// Prepares for an output of gigabytes: if the output is a pipe that can be enlarged, enlarges
+    /// it and writes to it in larger pieces.
     pub fn widen(&mut self) -> io::Result<()> {
         let file = self.writer.get_ref().0.try_clone()?;
         if pipes::grow(&file) {
@@ -217,9 +218,9 @@ impl Output {
     }
 
     /// The number of written bytes that are *out*. For a pipe, these are the bytes that the reader
-    /// has read. For any other output, these are all written bytes; a file is synced first.
-    /// `BrokenPipe` if the reader closed the pipe. If a reader fails after it has read the bytes,
-    /// this is not noticed.
+    /// has read. For any other output, these are all written bytes; a file is synced first. Returns
+    /// the error `BrokenPipe` if the reader closed the pipe. If a reader fails after it has read
+    /// the bytes, this failure is not noticed.
     pub fn bytes_out(&mut self) -> io::Result<u64> {
         self.sync()?;
         let file = &self.writer.get_ref().0;
@@ -238,8 +239,8 @@ impl Output {
         }
     }
 
-    /// Waits until all bytes are [out](Output::bytes_out). An error if a stop is
-    /// requested meanwhile.
+    /// Waits until all bytes are [out](Output::bytes_out). Returns an error if a stop is requested
+    /// meanwhile.
     pub fn wait_until_read(&mut self, stop: &Stop) -> anyhow::Result<()> {
         let mut pause = Duration::from_micros(50);
         while self.bytes_out()? < self.bytes {
@@ -269,7 +270,8 @@ impl Output {
         }
     }
 
-    /// Turns off the warning that stdout and stderr are the same pipe. For output that people read.
+    /// Turns off the warning that stdout and stderr are the same pipe. This is for output that
+    /// people read.
     pub(crate) fn allow_shared_pipe(&mut self) {
         self.warns = false;
     }

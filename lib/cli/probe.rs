@@ -57,7 +57,7 @@ pub struct ProbeStep {
     pub request: Option<ProbeRequest>,
     /// The HTTP status of the reply.
     pub status: Option<u16>,
-    /// The keys and types of the reply, without its values.
+    /// The reply without its values: its keys, and the types of its values.
     pub reply: Option<Value>,
     /// The expected reply.
     pub expected: String,

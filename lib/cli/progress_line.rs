@@ -17,7 +17,7 @@ const DELAY: Duration = Duration::from_secs(2);
 
 const TICK: Duration = Duration::from_millis(120);
 
-/// The progress line. By default, it is never shown.
+/// The progress line. The default value shows no line.
 #[derive(Debug, Default)]
 pub struct ProgressLine {
     bar: Option<ProgressBar>,

@@ -118,8 +118,8 @@ pub fn environment() -> Vec<(String, String)> {
 }
 
 /// Runs a program from its command line to its exit status. `common` returns the flags that all
-/// programs share. `files` adds the files of the program's own flags; status 2 if two options name
-/// the same file.
+/// programs share. `files` adds the files of the program's own flags. If two options name the same
+/// file, the program ends with status 2.
 pub fn main<A>(
     common: fn(&A) -> &Common,
     files: fn(&A, &mut NamedFiles),
@@ -348,7 +348,7 @@ pub fn is_stdout_terminal() -> bool {
     rustix::stdio::stdout().is_terminal()
 }
 
-/// Status 2 if stdin is a terminal, because then the program has no input.
+/// Returns an error with status 2 if stdin is a terminal, because then the program has no input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     if io::stdin().is_terminal() {
         return Err(error::usage(format!(

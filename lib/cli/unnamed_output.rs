@@ -51,8 +51,8 @@ impl UnnamedOutput {
     }
 
     /// Checks what can be checked without the state. `others` are the files and objects of the
-    /// other options. Status 2 if the run has no state, or if the placeholder is in the name of a
-    /// directory.
+    /// other options. Returns an error with status 2 if the run has no state, or if the placeholder
+    /// is in the name of a directory.
     pub(super) fn new(
         place: &FileOrObject,
         (command, matches): (&Command, &ArgMatches),
@@ -76,8 +76,8 @@ impl UnnamedOutput {
         })
     }
 
-    /// Creates a file without a name in the directory where the data will be written. An error if
-    /// no file can be created in this directory.
+    /// Creates a file without a name in the directory where the data will be written. Returns an
+    /// error if no file can be created in this directory.
     pub(super) fn create(&self) -> anyhow::Result<File> {
         match (&self.place, &self.service) {
             (FileOrObject::File(path), _) => Ok(files::temp_beside(path)?.into_file()),
@@ -93,8 +93,8 @@ impl UnnamedOutput {
     }
 
     /// Puts `state` in place of the placeholder. Returns the final name with the path of a file, or
-    /// with an object and its present version. Status 2 if another option names the same file or
-    /// object.
+    /// with an object and its present version. Returns an error with status 2 if another option
+    /// names the same file or object.
     pub(super) fn fill(mut self, state: &str) -> anyhow::Result<(String, FilledOutput)> {
         let filled = match (&self.place, self.service) {
             (FileOrObject::File(path), _) => {
@@ -117,7 +117,7 @@ impl UnnamedOutput {
     }
 }
 
-/// Status 2 if the called command does not read a state.
+/// Returns an error with status 2 if the called command does not read a state.
 fn require_state(command: &Command, matches: &ArgMatches) -> anyhow::Result<()> {
     let levels: Vec<_> = config::levels(command, matches).collect();
     let names: Vec<&str> = levels.iter().map(|level| level.0.get_name()).collect();

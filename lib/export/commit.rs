@@ -7,9 +7,10 @@
 //!   name;
 //! - in a pipe: the reader has read all bytes, and has not closed the pipe.
 //!
-//! There is a limit: if the reader fails after it has read the bytes from the pipe, this is not
-//! noticed. If the reader can fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader
-//! has ended. For a socket, it is not known which bytes were read; all written bytes count as safe.
+//! There is a limit: if the reader fails after it has read the bytes from the pipe, this failure is
+//! not noticed. If the reader can fail, a user should use `-o FILE`, or `--state-out FILE` with
+//! `mv` after the reader has ended. For a socket, it is not known which bytes were read, so all
+//! written bytes count as safe.
 
 use std::io;
 
@@ -68,9 +69,9 @@ impl<'o> Commit<'o> {
         self.output.bytes()
     }
 
-    /// Waits until the records so far are read or on disk, then calls `note`. A program without
-    /// notes flushes the records and does not wait. If the output gets its name only in
-    /// [`Commit::finish`], does nothing and returns false.
+    /// Waits until the records so far are read or on disk, then calls `note`. If the program writes
+    /// no notes, flushes the records and does not wait for the reader. If the output gets its name
+    /// only in [`Commit::finish`], does nothing and returns false.
     pub fn commit(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
         if self.output.is_held() {
             return Ok(false);

@@ -1,8 +1,9 @@
 //! A journal in a bucket: one object with the lines of a [journal]. Each write replaces the object
-//! as a whole. A lease prevents two runs from writing it at the same time.
+//! as a whole. A lease prevents two runs from writing the object at the same time.
 //!
-//! When [`LeasedJournal::append`] returns, its line and all lines before it are in the bucket. So a
-//! line whose loss does no harm needs no request of its own: a later append writes it, too.
+//! When [`LeasedJournal::append`] returns, the appended line and all earlier lines are in the
+//! bucket. So a line whose loss does no harm needs no request of its own: a later append writes
+//! this line, too.
 
 use std::sync::Arc;
 
@@ -31,8 +32,9 @@ pub struct LeasedJournal {
 }
 
 impl LeasedJournal {
-    /// Takes the lease and reads the object, if there is one. Status 75 if another run has the
-    /// lease, 65 if `is_ours` refuses the content of the object.
+    /// Takes the lease and reads the object, if there is one. Returns an error with status 75 if
+    /// another run has the lease, and with status 65 if `is_ours` returns false for the content of
+    /// the object.
     pub fn open(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -66,14 +68,15 @@ impl LeasedJournal {
     }
 
     /// Appends one record and waits until it is in the bucket. The record must be a JSON object.
-    /// Status 75 if another run has taken the lease.
+    /// Returns an error with status 75 if another run has taken the lease.
     pub fn append<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         self.append_unsynced(record)?;
         self.save()
     }
 
     /// Appends one record whose loss does no harm. The next [`LeasedJournal::append`] or the end of
-    /// the run writes it to the bucket. Status 75 if another run has taken the lease.
+    /// the run writes the record to the bucket. Returns an error with status 75 if another run has
+    /// taken the lease.
     pub fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         self.check()?;
         self.text.extend(journal::line_of(record)?);

@@ -42,7 +42,7 @@ pub(super) struct LeasedState {
 }
 
 impl LeasedState {
-    /// Takes the lease. Status 75 if another run has the lease.
+    /// Takes the lease. Returns an error with status 75 if another run has the lease.
     pub(super) fn take(
         service: &Arc<BucketService>,
         url: &BucketUrl,
@@ -120,9 +120,9 @@ impl LeasedState {
         Ok(logs)
     }
 
-    /// Deletes the side logs of the state before the new one, unless a state still needs them. Call
-    /// it after the new state, with the side logs `logs`, was saved. `is_direct` says whether the
-    /// new state replaced the state that was read.
+    /// Deletes the side logs of the state that was saved before the new state, except those that a
+    /// state still needs. The caller saves the new state first; `logs` are its side logs.
+    /// `is_direct` says whether the new state replaced the state that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
         let read = match is_direct {
@@ -139,7 +139,7 @@ impl LeasedState {
         }
     }
 
-    /// Renews the lease. Status 75 if another run has taken the lease.
+    /// Renews the lease. Returns an error with status 75 if another run has taken the lease.
     pub(super) fn confirm(&self) -> anyhow::Result<()> {
         self.lease.confirm().with_context(|| self.url.to_string())
     }

@@ -124,7 +124,8 @@ impl Rejects {
         })
     }
 
-    /// Counts a bad record, and writes it to `--rejects`. Logs it if it is one of the first ten.
+    /// Counts a bad record, and writes it to `--rejects`. Logs the location and the error of the
+    /// first ten bad records.
     pub fn add(&mut self, reject: Reject<'_>) -> anyhow::Result<()> {
         self.count += 1;
         if self.said < SAID_AT_MOST {
@@ -147,8 +148,8 @@ impl Rejects {
         self.count
     }
 
-    /// Gives the file of `--rejects` its name. Status 65 if there were more bad records than
-    /// `--max-bad`.
+    /// Gives the file of `--rejects` its name. Returns an error with status 65 if there were more
+    /// bad records than `--max-bad`.
     pub fn finish(self) -> anyhow::Result<()> {
         let kept = self.file.is_some();
         if let Some(mut file) = self.file {

@@ -2,10 +2,11 @@
 //! stores how many bytes of the file are valid.
 //!
 //! The next run cuts off lines that were appended but not committed with the state. So the log and
-//! the state always match, even after a kill, or if a user has not renamed the file of `--state-out`
-//! to the file of `--state`. A log changes only at its end. To rewrite it, a run starts the next generation in
-//! a new file; older generations are removed when no state needs them. Each line has a
-//! [checksum](crate::os::checked_line), except lines from older versions.
+//! the state always match, even after a kill, or if a user has not renamed the file of
+//! `--state-out` to the file of `--state`. A log changes only at its end. To rewrite a log, a run
+//! starts the next generation of the log in a new file; older generations are removed when no state
+//! needs them. Each line has a [checksum](crate::os::checked_line), except lines from older
+//! versions of callpipe.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error;
 use crate::os::{checked_line, files, private};
 
-/// The valid part of a log. The state stores this mark.
+/// The mark that the state stores about a log: it says which part of the log is valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideLogMark {
     /// The number in the name of the file.
@@ -42,8 +43,8 @@ fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
 }
 
 impl SideLog {
-    /// Opens the log and cuts off everything after `mark`. Status 65 if the file is shorter than
-    /// `mark` says.
+    /// Opens the log and cuts off everything after `mark`. Returns an error with status 65 if the
+    /// file is shorter than `mark` says.
     pub fn open(state: &Path, name: &str, mark: SideLogMark) -> anyhow::Result<SideLog> {
         let path = path_of(state, name, mark.generation);
         let place = || path.display().to_string();
@@ -126,8 +127,8 @@ impl SideLog {
         Ok(self.mark)
     }
 
-    /// The lines of the log so far, from byte `from` on. Status 65 for a line that is not UTF-8 or
-    /// whose checksum is wrong.
+    /// The lines of the log so far, from byte `from` on. The iterator returns an error with status
+    /// 65 for a line that is not UTF-8 or whose checksum is wrong.
     pub fn lines(&mut self, from: u64) -> anyhow::Result<SideLogLines> {
         let place = || self.path.display().to_string();
         self.writer.flush().with_context(place)?;

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The [checksum](crate::os::checked_line) at the end of the state covers everything before it. A
-//! state without a checksum is from an older version, or a user edited it and removed the checksum.
+//! state without a checksum is from an older version of callpipe, or a user edited it and removed
+//! the checksum.
 //!
 //! With `--state S`, the file S is read and replaced. With `--state-out S.next`, S is only read,
 //! and the new state is written to S.next. A script renames S.next to S after the records are
@@ -132,9 +133,9 @@ enum StateTarget {
 
 impl State {
     /// Locks the state and reads it. Returns `None` without `--state`, and no data if the state
-    /// does not exist yet. Status 75 if another run has the lock, 65 if the content is not a state
-    /// of this program, 2 if the state was made with other settings. The settings in `later` are
-    /// newer than some states: a state without them is accepted.
+    /// does not exist yet. Returns an error with status 75 if another run has the lock, 65 if the
+    /// content is not a state of this program, or 2 if the state was made with other settings. The
+    /// settings in `later` are newer than some states: a state without them is accepted.
     pub fn open<D: DeserializeOwned>(
         args: &StateArgs,
         program: &'static str,
@@ -242,9 +243,9 @@ impl State {
         output.fill_name(&self.name)
     }
 
-    /// Checks that this run still has its lease. Call it before [`Output::finish`]. Status 75 if
-    /// another run has taken the lease: that run may have written the same records already, perhaps
-    /// to the same object.
+    /// Checks that this run still has the lease of a state in a bucket. The caller does this before
+    /// [`Output::finish`]. Returns an error with status 75 if another run has taken the lease: that
+    /// run may have written the same records already, perhaps to the same object.
     pub fn confirm(&self) -> anyhow::Result<()> {
         match &self.source {
             StateSource::Object(leased) => leased.confirm(),
@@ -262,13 +263,13 @@ impl State {
     }
 
     /// Whether [`State::save`] replaces the state that was read. With `--state-out`, only a later
-    /// `mv` replaces it.
+    /// `mv` replaces that state.
     pub fn is_direct(&self) -> bool {
         self.is_direct
     }
 
-    /// Saves the state, and waits until it is on disk or in the bucket. Status 75 if another run
-    /// has replaced the object in the bucket meanwhile.
+    /// Saves the state, and waits until it is on disk or in the bucket. Returns an error with
+    /// status 75 if another run has replaced the object in the bucket meanwhile.
     pub fn save<D: Serialize>(&self, data: &D, now: Timestamp) -> anyhow::Result<()> {
         let logs = match &self.source {
             StateSource::File { .. } => SideObjects::new(),
@@ -325,8 +326,8 @@ fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<St
     }
 }
 
-/// Checks that a new state can replace the file `target`. Call it before records are printed: an
-/// error at that time costs no work.
+/// Checks that a new state can replace the file `target`. The caller does this before it prints
+/// records, because an error costs no work then.
 fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     replaceable::check(&target)?;
     drop(files::temp_beside(&target)?);

@@ -1,5 +1,5 @@
-//! The text of a state: one line of JSON with a checksum. It is valid only for one program and
-//! its settings.
+//! The text of a state: one line of JSON with a checksum. The text is valid only for the program
+//! and the settings that it names.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,8 +39,8 @@ pub(super) struct ReadState<D> {
     pub(super) data: D,
     /// The side logs; empty unless the state is in a bucket.
     pub(super) files: SideObjects,
-    /// The name of this state. Equal texts have equal names. The names, sorted as text, are in the
-    /// order of the saves, to the second.
+    /// The name of this state. Equal texts have equal names. If names are sorted as text, they are
+    /// in the order in which the states were saved, to the second.
     pub(super) name: String,
 }
 
@@ -65,8 +65,9 @@ impl StateForm {
         Ok(bytes)
     }
 
-    /// Reads the text of a state. Status 65 if the text is damaged or is not a state of this
-    /// program, 2 if it has other settings or a newer program wrote it.
+    /// Reads the text of a state. Returns an error with status 65 if the text is damaged or is not
+    /// a state of this program, and with status 2 if the state has other settings or a newer
+    /// version of the program wrote it.
     pub(super) fn read<D: serde::de::DeserializeOwned>(
         &self,
         text: &[u8],

@@ -70,8 +70,8 @@ impl Window {
         })
     }
 
-    /// The parts of this window that no window of `have` covers, oldest first.
-    /// `have` may be in any order and may overlap itself.
+    /// The parts of this window that no window of `have` covers, oldest first. The windows in
+    /// `have` may be in any order and may overlap each other.
     pub fn gaps(self, have: &[Window]) -> Vec<Window> {
         let mut have: Vec<Window> = have.iter().copied().filter(|w| w.overlaps(self)).collect();
         have.sort_unstable();

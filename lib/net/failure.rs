@@ -141,8 +141,8 @@ fn is_no_such_host(e: &E) -> bool {
     }
 }
 
-/// The HTTP status that a proxy answered CONNECT with; `None` if the proxy gave no such answer. ureq
-/// gives the answer only as text, with the status as its last word.
+/// The HTTP status that a proxy answered CONNECT with; `None` if the proxy gave no such answer.
+/// ureq gives the answer only as text, and the last word of the text is the status.
 fn proxy_status(text: &str) -> Option<u16> {
     text.rsplit(['/', ' ']).next()?.parse().ok()
 }
