@@ -5,9 +5,9 @@
 //! environment, and `reply` reads the XML of its replies. `keys` gets the credentials, `signing`
 //! signs requests, and `dialect` contains the differences between Amazon and Google. [`objects`]
 //! reads, writes, lists and deletes objects, [`first_part`] and [`ranges`] read parts of objects,
-//! and [`upload`] writes files. A [`lease`] is used for objects as a lock is used for files. A
-//! [`file_or_object`] is the value of an option that accepts a file or an object. A
-//! [`pending_object`] is an object that is written like a file.
+//! and [`upload`] writes files. A [`lease`] is used instead of a lock. A [`file_or_object`] is the
+//! value of an option that accepts a file or an object. A [`pending_object`] is an object that is
+//! written like a file.
 
 pub mod address;
 mod dialect;

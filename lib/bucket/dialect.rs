@@ -117,7 +117,7 @@ impl Dialect {
         }
     }
 
-    /// The header with the checksum of a body. The service verifies it.
+    /// The header with the checksum of a body. The service verifies the checksum.
     pub(super) fn checksum(self, bytes: &[u8]) -> HeaderLine {
         match self {
             Dialect::Amazon => {

@@ -1,5 +1,5 @@
-//! A lease is used in a bucket where a lock is used on a disk. It is an object that says which run
-//! may write, and until when.
+//! A bucket has no locks, so a run takes a lease instead: an object that says which run may write,
+//! and until when.
 //!
 //! All times are by the service's clock. A holder renews its lease while it runs. The lease of a
 //! killed holder expires, and the next run takes it. If a holder was suspended for too long, its
@@ -133,8 +133,8 @@ impl BucketLease {
         self.held.is_taken_over
     }
 
-    /// The error when another run has written an object that only the holder of the lease may
-    /// write.
+    /// Returns the error for a run that has lost the lease: another run has written an object that
+    /// only the holder of the lease may write.
     pub fn lost(&self) -> anyhow::Error {
         let HeldLease { service, url, .. } = &*self.held;
         let found = service.get(url).ok().flatten();

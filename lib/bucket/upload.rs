@@ -257,7 +257,7 @@ impl BucketService {
     }
 
     /// Whether an upload began more than `age` ago, by the clock of the service. False if the
-    /// service does not say when it began.
+    /// service does not say when the upload began.
     pub fn is_older(&self, upload: &UnfinishedUpload, age: Duration) -> bool {
         upload
             .begun

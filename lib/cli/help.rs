@@ -90,8 +90,8 @@ fn with_layout(command: Command) -> Command {
         .after_help(MORE)
         .after_long_help(STATUSES)
         .max_term_width(100)
-        // If a flag is given twice, the last one counts: the first one can be from an alias or a
-        // DAG.
+        // If a flag is given twice, its last value counts, because its first value can be from an
+        // alias or a DAG.
         .args_override_self(true)
         .mut_args(shorten)
         .mut_subcommands(with_layout)

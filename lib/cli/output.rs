@@ -71,8 +71,8 @@ impl Output {
 
     /// A file that gets its name in [`Output::finish`]. An existing path that is not a regular
     /// file, such as `/dev/null` or a FIFO, is written directly; a symbolic link stays a link, and
-    /// its target is written. Returns an error with status 2 for a file that [cannot be
-    /// replaced](replaceable::check).
+    /// its target is written. Returns an error with status 2 for a file that
+    /// [cannot be replaced](replaceable::check).
     pub fn file(path: &Path) -> anyhow::Result<Output> {
         let path = files::real(path);
         let is_special = path.metadata().is_ok_and(|there| !there.is_file());
@@ -113,7 +113,7 @@ impl Output {
         })
     }
 
-    /// An output whose name contains `{state}`. [`Output::fill_name`] opens it.
+    /// An output whose name contains `{state}`. [`Output::fill_name`] opens the output.
     pub(super) fn unnamed(unnamed: UnnamedOutput) -> anyhow::Result<Output> {
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(unnamed.create()?)),

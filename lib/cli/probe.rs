@@ -96,8 +96,8 @@ impl ProbeStep {
         }
     }
 
-    /// Adds advice about the settings `lines`. `value` is the right value of the first one, if it
-    /// is known.
+    /// Adds advice about the settings `lines`. `value` is the right value of the first of these
+    /// settings, if it is known.
     pub fn advise(&mut self, lines: &[&str], value: Option<Value>, text: impl Into<String>) {
         self.advice.push(ProbeAdvice {
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
@@ -189,7 +189,8 @@ impl<'o> ProbeReport<'o> {
             .try_for_each(|role| self.add(&ProbeStep::skip(role, why)))
     }
 
-    /// Ends the report. If it is text, writes its last line. Returns the outcome of the program.
+    /// Ends the report. If the format is text, writes the last line. Returns the outcome of the
+    /// program.
     pub fn finish(self) -> anyhow::Result<Outcome> {
         let all = match (self.failed.as_slice(), self.skipped.as_slice()) {
             ([], []) => "this account works".to_owned(),

@@ -1,7 +1,7 @@
 //! The one way to save progress: records are written first, and then the note about them.
 //!
-//! A note is a state, or a line in a ledger. A later run trusts it. A note is written only when the
-//! records before it are safe:
+//! A note is a state, or a line in a ledger. A later run trusts the note. A note is written only
+//! when the records before it are safe:
 //!
 //! - in a file (`-o FILE`, `>> FILE`): they are on disk, and the file of `-o FILE` has its final
 //!   name;

@@ -58,7 +58,8 @@ impl LeasedState {
         })
     }
 
-    /// The start of the path of each side log in the run's directory: `.NAME.GENERATION` follows.
+    /// The start of the paths of the side logs in the run's directory. Each of these paths
+    /// continues with `.NAME.GENERATION`.
     pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join(NAME)
     }
@@ -120,9 +121,9 @@ impl LeasedState {
         Ok(logs)
     }
 
-    /// Deletes the side logs of the state that was saved before the new state, except those that a
-    /// state still needs. The caller saves the new state first; `logs` are its side logs.
-    /// `is_direct` says whether the new state replaced the state that was read.
+    /// Deletes the side logs of the previous state, except those that a state still needs. The
+    /// caller saves the new state first; `logs` are its side logs. `is_direct` says whether the new
+    /// state replaced the state that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
         let read = match is_direct {

@@ -3,8 +3,8 @@
 //! The file has one NDJSON object for each bad record,
 //! `{"source","member","line","offset","error","raw"|"raw_base64"}`, so that a user can repair bad
 //! records and read them again. `offset` counts uncompressed bytes from the start of the input or
-//! member. Good records are output as usual. If there were too many bad records, the run fails at
-//! its end.
+//! of the ZIP member. Good records are output as usual. If there were too many bad records, the run
+//! fails at its end.
 
 use std::path::PathBuf;
 

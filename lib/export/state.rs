@@ -253,8 +253,9 @@ impl State {
         }
     }
 
-    /// The start of the path of each side log: `.NAME.GENERATION` follows. For a state in a bucket,
-    /// the side logs at these paths are copies, and [`State::save`] writes them to the bucket.
+    /// The start of the paths of the side logs. Each of these paths continues with
+    /// `.NAME.GENERATION`. For a state in a bucket, the side logs at these paths are copies, and
+    /// [`State::save`] writes them to the bucket.
     pub fn path(&self) -> PathBuf {
         match &self.source {
             StateSource::File { path, .. } => path.clone(),

@@ -210,8 +210,8 @@ impl Budget {
             .flatten()
     }
 
-    /// Counts a request. `at` is the time when its reply began, because the service has counted
-    /// the request by then.
+    /// Counts a request. `at` is the time when the reply began: by then, the service has counted
+    /// the request.
     pub fn count(&self, units: usize, lane: &str, at: Instant) {
         if units == 0 {
             return;

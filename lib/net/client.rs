@@ -157,8 +157,8 @@ impl Client {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Waits until a request of `lane` that counts as `units` is allowed. For a caller that must do
-    /// something directly before it sends the request.
+    /// Waits until a request of `lane` that counts as `units` is allowed. This is for a caller that
+    /// must do something directly before it sends the request.
     pub fn wait(&self, units: usize, lane: &str) -> anyhow::Result<()> {
         self.budget.wait(units, lane, self.retry.stop())
     }
@@ -248,8 +248,8 @@ impl Client {
         self.retry.stop().check()?;
         match e.unsent {
             true => self.budget.give_back(call.units, call.lane),
-            // The service may have received the request at any time until now, so it is counted
-            // now.
+            // The service may have received the request at any time until now, so the present time
+            // counts as the time of the request.
             false => (self.budget).count(call.units, call.lane, self.retry.instant()),
         }
         let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);

@@ -341,7 +341,7 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The target of a redirect. Some servers write it as raw UTF-8.
+    /// The target of a redirect. Some servers write the target as raw UTF-8.
     pub fn location(&self) -> Option<String> {
         let value = self.headers.get("location")?;
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -372,7 +372,7 @@ impl Reply {
         self.body.as_reader()
     }
 
-    /// The body as text, for JSON. An error if it is longer than 2 MiB.
+    /// The body as text, for JSON. Returns an error if the body is longer than 2 MiB.
     pub fn text(&mut self) -> Result<String, NetError> {
         let mut bytes = Vec::new();
         self.body
@@ -393,7 +393,7 @@ impl Reply {
     /// the body. If `words` finds none: `an HTML page` for HTML, otherwise the start of the body.
     pub fn said(&mut self, words: impl Fn(&str) -> Option<String>) -> String {
         let mut bytes = Vec::new();
-        // An error does not matter: the bytes before it are enough for a message.
+        // A read error does not matter: the bytes before the error are enough for a message.
         let _ = self.reader().take(MAX_ERROR).read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes);
         if let Some(words) = words(&text) {

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-/// Starts a service that gives each of these replies once and then no more. Returns its address. A
-/// reply is a status line, header lines, an empty line and a body.
+/// Starts a service that gives each of these replies once and then no more. Returns the address of
+/// the service. A reply is a status line, header lines, an empty line and a body.
 pub(crate) fn serve(replies: &[&str]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

@@ -22,10 +22,10 @@ use crate::os::private;
 use crate::os::shared_record::{HeldRecord, SharedContent, SharedRecord};
 use crate::os::signals::Stop;
 
-/// The pause between two attempts to lock the record. A process usually keeps it locked for about 1
-/// ms.
+/// The pause between two attempts to lock the record. A process usually keeps the record locked for
+/// about 1 ms.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The number of attempts to lock the record, which take 30 s in all. All of them fail if the
+/// The number of attempts to lock the record, which take 30 s in all. All attempts fail if the
 /// process with the lock is stopped (SIGSTOP).
 const PAUSES: u32 = 15_000;
 

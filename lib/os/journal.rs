@@ -119,8 +119,8 @@ impl Journal {
             .with_context(|| format!("writing {}", self.path.display()))
     }
 
-    /// Appends one record without a sync: a crash of the machine can lose it, a kill of the process
-    /// cannot. This is for a record whose loss costs only one more request.
+    /// Appends one record without a sync: a crash of the machine can lose the record, but a kill of
+    /// the process cannot. This is for a record whose loss costs only one more request.
     pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         let line = line_of(record)?;
         if let Err(e) = self.file.write_all(&line) {

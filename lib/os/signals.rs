@@ -126,7 +126,7 @@ impl Stop {
         thread::Builder::new().spawn(wait).map(drop)
     }
 
-    /// Requests a stop; only the first request counts.
+    /// Requests a stop. If a stop is requested several times, only the first status counts.
     pub fn request(&self, status: Status) {
         let mut state = self.state();
         if let (None, Some(grace)) = (state.requested, state.grace) {
