@@ -17,8 +17,8 @@ use crate::error;
 use crate::os::digest::Hashing;
 use crate::os::unnamed;
 
-/// An object that is being written. Before [`PendingObject::finish`], the bucket has no data of
-/// this object.
+/// An object that is being written. Before [`PendingObject::finish`], the bucket has no part of the
+/// new content.
 #[derive(Debug)]
 pub struct PendingObject {
     service: BucketService,
