@@ -67,7 +67,8 @@ fn parse_window(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A window as `--plan` prints it, with the start and the end that are sent.
+/// A window as `--plan` prints it, with the values of `start` and `end` that a request for it
+/// sends.
 #[derive(Debug, Serialize)]
 pub struct PlannedWindow {
     from: Timestamp,
@@ -92,7 +93,7 @@ impl PlannedWindow {
 }
 
 impl RangeArgs {
-    /// The time of `--from`, if given. Status 2 if this time is not before `--to`.
+    /// The time of `--from`, if given. An error with status 2 if this time is not before `--to`.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let Some(from) = &self.from else {
             return Ok(None);

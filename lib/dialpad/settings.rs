@@ -93,7 +93,7 @@ pub enum KeyPlacement {
 pub struct Param {
     /// The name of the parameter.
     pub name: String,
-    /// Its value; if empty, the parameter is left out.
+    /// The value of the parameter. If the value is empty, the parameter is left out.
     pub value: String,
 }
 
