@@ -99,9 +99,9 @@ impl Unfinished {
         now.since(self.start.unwrap_or(self.since))
     }
 
-    /// Whether to request the call again. The pause after each request is a tenth of the time that
-    /// the call had been unfinished. So a call that is stuck for a month is not requested every
-    /// minute.
+    /// Whether to request the call again. The pause after a request is a tenth of the time that the
+    /// call had been unfinished at this request. So a call that is stuck for a month is not
+    /// requested every minute.
     pub fn is_due(&self, now: Timestamp) -> bool {
         now.since(self.seen) >= self.seen.since(self.since) / 10
     }

@@ -1,5 +1,5 @@
-//! Recordings of the exported calls: `GET /data/{id}/file`. A request for a recording counts ten
-//! times as much as any other, so recordings are fetched after the calls.
+//! Recordings of the exported calls: `GET /data/{id}/file`. The vendor's quota counts a request for
+//! a recording as ten requests, so recordings are fetched after the calls.
 //!
 //! A recording leaves the queue only when it is complete or finally refused. It is finally refused
 //! if the token may not read it (403), or if it does not exist any more (404, 410): calls expire
@@ -223,7 +223,8 @@ impl Recordings {
                 break;
             }
         }
-        // Recordings that must wait have been moved to the back of the queue.
+        // The queue is saved once more, because recordings that must wait have been moved to its
+        // back.
         save(self.queue.sync()?)
     }
 
@@ -306,7 +307,7 @@ impl Recordings {
     }
 }
 
-/// A recording that stays in the queue.
+/// Why a recording stays in the queue.
 struct RecordingFailure {
     status: Status,
     /// Whether the next recording would probably fail in the same way.

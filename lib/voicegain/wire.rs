@@ -20,7 +20,7 @@ pub enum WireFormat {
     Csv,
 }
 
-/// Why reading a page stopped before its end. The calls that were read from it are valid.
+/// Why reading a page stopped before its end. The calls that were read before are valid.
 #[derive(Debug)]
 pub(super) enum PageError {
     /// A temporary failure.
@@ -89,7 +89,7 @@ impl<R: Read> JsonPage<R> {
         }
     }
 
-    /// The text of the last call, on one line.
+    /// The text of the call that was read last, on one line.
     pub(super) fn json(&self) -> &str {
         &self.line
     }
