@@ -1,5 +1,5 @@
-//! Turns export requests into verified ZIPs on disk. It does not repeat what an earlier run has
-//! done.
+//! Turns export requests into verified ZIPs on disk or in a bucket. The program does not repeat
+//! what an earlier run has done.
 
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
@@ -152,8 +152,8 @@ impl Args {
         self.ledger.clone().unwrap_or_else(default)
     }
 
-    /// Opens the ledger. Status 2 if the ledger is in a bucket, --output is a local file and
-    /// --until is fetched: the ledger cannot show which machine has this file.
+    /// Opens the ledger. An error with status 2 if the ledger is in a bucket, --output is a local
+    /// file and --until is fetched: the ledger cannot show which machine has this file.
     fn open_ledger(
         &self,
         base: &Url,
