@@ -1,5 +1,6 @@
-//! Plans the windows to request: half-open, oldest first, none longer than the service allows.
-//! Together they cover exactly the requested range, without the windows in `--have`.
+//! Plans the windows to request, oldest first. A window includes its start but not its end, and is
+//! not longer than the service allows. Together the windows cover exactly the requested range,
+//! without the windows in `--have`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -30,7 +30,7 @@ pub struct PageQuery {
     pub unit: Unit,
     /// The most messages to return.
     pub limit: u64,
-    /// How many rows or pages to leave out.
+    /// How many messages or pages to leave out.
     pub offset: u64,
 }
 

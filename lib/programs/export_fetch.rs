@@ -236,7 +236,8 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
-    // The output file gets its name only after the ledger has recorded the lines in it.
+    // Before the output file gets its name, the ledger records which exports are in the file. So
+    // `fetch::run` writes this file itself.
     let path = run.output.target().map(path::absolute).transpose()?;
     let target = match (path, run.output.take_object()) {
         (Some(path), _) => {

@@ -82,7 +82,8 @@ pub(super) struct Page {
     pub(super) size: u64,
 }
 
-/// The body of a reply as bytes. It owns the reply whose connection it reads.
+/// The body of a reply as bytes. This type owns the reply, because it reads from the connection of
+/// the reply.
 #[derive(Debug)]
 pub(super) struct ReplyBody(Box<Reply>);
 

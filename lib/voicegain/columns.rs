@@ -13,7 +13,7 @@ use crate::json::surrogates;
 pub(super) enum ColumnKind {
     /// A text, written unchanged.
     Text,
-    /// A number, in JSON without quotes.
+    /// A number, which has no quotes in JSON.
     Number,
     /// `true` or `false`.
     Bool,

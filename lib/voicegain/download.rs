@@ -32,7 +32,7 @@ const TYPES: [(&str, &str); 10] = [
     ("audio/webm", "webm"),
 ];
 
-/// The first bytes of files, and their extensions.
+/// The first bytes of a file, and the extension that a file with these bytes gets.
 const HEADS: [(&[u8], &str); 5] = [
     (b"RIFF", "wav"),
     (b"ID3", "mp3"),

@@ -77,7 +77,7 @@ pub(super) struct CallMemory {
     log: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
-    /// The generation of the side log when files that it does not need were last removed.
+    /// The generation of the side log when files that are not needed any more were last removed.
     tidied: u64,
 }
 

@@ -94,7 +94,8 @@ impl Unfinished {
         }
     }
 
-    /// The time since the call began. If its start is not known, the time since it was first seen.
+    /// The time since the call began. If the start of the call is not known, the time since the
+    /// call was first found to block the export.
     pub fn age(&self, now: Timestamp) -> std::time::Duration {
         now.since(self.start.unwrap_or(self.since))
     }

@@ -13,7 +13,7 @@ use crate::net::retry::Tries;
 pub(super) struct CallScan<'a, P> {
     api: &'a VoicegainApi,
     place: P,
-    /// The number of calls before the page.
+    /// The number of calls before the current page.
     skipped: u64,
     /// The most calls to request in one page.
     most: u64,

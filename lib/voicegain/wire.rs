@@ -63,7 +63,8 @@ impl From<anyhow::Error> for PageError {
     }
 }
 
-/// Names the call that an error concerns. `last` is the id of the call before it on the page.
+/// Names the call that an error concerns. `last` is the id of the call before that call on the
+/// page.
 pub(super) fn place(last: Option<u64>) -> String {
     match last {
         None => "the first call of the reply".to_owned(),
