@@ -4,9 +4,10 @@
 //! The vendor's article documents two requests. Code that reads all messages with these requests
 //! also needs to know the unit of `start` and `end`, the meaning of `limit` 0 and `offset`, whether
 //! edges are inclusive, and the shape of the reply. The article says none of this. The service
-//! answers wrong values of these parameters with `200 []`. So each unknown meaning is a setting,
-//! and the export checks the settings against the replies. A run exports exactly the messages that
-//! exist, or it fails and names the setting to change.
+//! answers wrong values of these parameters with `200 []`. So the unit, `limit`, what `offset`
+//! counts, and the margin at the edges are settings, and the export checks the settings against the
+//! replies. A run exports exactly the messages that exist, or it fails and names the setting to
+//! change.
 //!
 //! `plan` makes the windows (the periods to request), `settings` says how the service reads
 //! parameters; `query` makes the requests and `api` sends them; `reply` and `message` read messages

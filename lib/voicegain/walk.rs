@@ -1,9 +1,9 @@
 //! The walk requests page after page, from the cursor on. It delivers each page before it saves the
 //! state. At an empty page it finds out why there are no more calls.
 //!
-//! A page is read call by call, and a call is written as soon as it is read. So no retry of a
-//! request writes a call twice. If a page is cut off, the calls before the cut are delivered, and
-//! the walk continues after them.
+//! A page is read call by call, and a call is written as soon as it is read. If a page is cut off,
+//! the calls before the cut are delivered, and the walk continues after them. So a retry writes no
+//! call twice.
 
 use super::api::{Page, PageUse, VoicegainApi};
 use super::delivery::CallDelivery;
