@@ -15,8 +15,8 @@ pub(crate) const RECORD_TYPES: [&str; 6] = [
     "audit",
 ];
 
-/// Reads the time in a field: milliseconds since 1970, as a number or as a string that contains
-/// one; or a date and time as text, for example in RFC 3339.
+/// Reads the time in a field: milliseconds since 1970, as a number or as a string that contains a
+/// number; or a date and time as text, for example in RFC 3339.
 pub(crate) fn instant(value: &str) -> Option<Timestamp> {
     let says = text(value);
     if let Ok(millis) = says.parse::<i64>() {
@@ -39,7 +39,8 @@ pub(crate) fn says<'l>(record: &Record<'l, '_>, slot: Slot) -> Cow<'l, str> {
     record.get(slot).map_or(Cow::Borrowed(""), text)
 }
 
-/// The value of a field as a number, even if the value is a string; `None` if it is not a number.
+/// The value of a field as a number, also if the value is a string that contains a number. `None`
+/// if the field is absent or has no number.
 pub(crate) fn number(record: &Record<'_, '_>, slot: Slot) -> Option<f64> {
     says(record, slot).parse().ok()
 }

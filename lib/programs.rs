@@ -43,7 +43,7 @@ const ALL: [(&str, Program); 10] = [
 ];
 
 /// Runs the program with the name under which this file was called; `callpipe NAME …` runs the
-/// program NAME. Exits with 2 if there is no program with that name.
+/// program NAME. Exits with status 2 if there is no program with that name.
 pub fn main() -> ExitCode {
     let arguments = run::arguments();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);

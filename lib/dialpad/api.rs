@@ -23,14 +23,15 @@ pub struct DialpadApi {
     client: Client,
     service: Service,
     key: Secret,
-    /// How many requests in a row were too large.
+    /// How many replies in a row were too large.
     too_much: Cell<u32>,
-    /// Whether the service has sent a message with these settings.
+    /// Whether a request with these settings has given a message.
     proven: Cell<bool>,
-    /// The status of the last reply.
+    /// The HTTP status of the last reply.
     status: Cell<Option<u16>>,
     tries: u32,
-    /// Whether to keep the other fields of a wrapper: an object that contains an array of messages.
+    /// Whether to keep the fields that a wrapper (an object with an array of messages) has beside
+    /// this array.
     with_wrappers: bool,
     temp_dir: PathBuf,
 }
@@ -84,8 +85,8 @@ impl DialpadApi {
         &self.service
     }
 
-    /// Whether the service has sent a message with these settings, in this run or (as the state
-    /// says) in an earlier one. If so, an empty reply means that there are no messages.
+    /// Whether a request with these settings has given a message, in this run or (as the state
+    /// says) in an earlier run. If so, an empty reply means that there are no messages.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.get()
     }
@@ -197,8 +198,8 @@ impl DialpadApi {
         Ok(reading)
     }
 
-    /// Checks that a message is of the requested period. If it is of another period, a setting is
-    /// wrong.
+    /// Checks that a message has a time, and that this time lies in the requested period or its
+    /// margins. A message of another period means that a setting is wrong.
     fn check_time(
         &self,
         slice: &Slice<'_>,

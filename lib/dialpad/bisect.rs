@@ -2,10 +2,11 @@
 //! and `limit` 0 can mean all messages, none, or any number that the service chooses.
 //!
 //! The check assumes only that the service cuts off replies at a certain number of messages. So a
-//! reply with fewer messages than an earlier one is complete. A reply that is as large as the
-//! largest so far is possibly cut off. Its window is then split in two at the time of its middle
-//! message. Both parts are read in the same way, until their replies are smaller. Pages are
-//! requested only if a few seconds hold more messages than one reply.
+//! reply with fewer messages than an earlier reply is complete. A reply that has at least as many
+//! messages as the largest earlier reply is possibly cut off. Its window is then split in two at
+//! the time of its middle message. Both parts are read in the same way, and are split again if
+//! their replies are possibly cut off, too. If a slice has no window, or a window that is too short
+//! to be split, `pages` reads its messages.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::pages;
@@ -15,7 +16,8 @@ use crate::error;
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// Below this number of messages, requests with an offset cost less than reading two halves.
+/// If a reply has fewer messages than this, requests with an offset cost less than reading the two
+/// halves of its window.
 const FEW: u64 = 10;
 
 /// The most parts that a window is cut into at once.
@@ -27,7 +29,8 @@ pub(super) struct Bisection<'a> {
     api: &'a DialpadApi,
     /// The number of messages in the largest reply so far.
     most: u64,
-    /// The most messages in a reply that was cut off: the parts of its window gave more messages.
+    /// The number of messages in the largest reply that was certainly cut off, because the parts of
+    /// its window gave more messages.
     pub(super) cap: Option<u64>,
     /// The number of messages per millisecond in the last window.
     density: f64,
@@ -47,16 +50,16 @@ impl<'a> Bisection<'a> {
         }
     }
 
-    /// All messages of a slice, and some messages around its window. Status 65 or 2 if it is not
-    /// certain that they are complete.
+    /// All messages of a slice, and some messages around its window. An error with status 65 or 2
+    /// if it is not certain that the messages are complete.
     pub(super) fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<SliceReading> {
         let Some(window) = slice.window else {
             return self.read_slice(slice, true);
         };
         let length = length(window) as f64;
         let mut reading = match self.cap {
-            // Each part should have half as many messages as the cap, so that it rarely needs
-            // another split.
+            // Each part should have half as many messages as the cap, so that a part is rarely
+            // split again.
             Some(cap) if self.density * length * 2.0 > cap as f64 => {
                 let parts = (self.density * length * 2.0 / cap as f64).min(PARTS).ceil();
                 let size = (length / parts).ceil() as u64;
@@ -133,7 +136,7 @@ impl<'a> Bisection<'a> {
         )))
     }
 
-    /// Whether the halves of a window are longer than its margins.
+    /// Whether half of a window is longer than the margin on one side of the window.
     fn can_split(&self, window: Window) -> bool {
         length(window) > self.margin() * 2 + 2 * self.unit()
     }
@@ -153,8 +156,9 @@ impl<'a> Bisection<'a> {
         cut_at(window, at.map(Timestamp::millis).as_slice())
     }
 
-    /// Cuts a window into parts: before and after its messages if the messages are close together,
-    /// else at the middle message. If neither is possible, cuts it in half.
+    /// Cuts a window into parts. If the messages of the window are close together, it is cut
+    /// shortly before the first message and shortly after the last message, else at the time of the
+    /// middle message. If neither is possible, it is cut in half.
     fn cuts(&self, window: Window, whole: &mut SliceReading) -> anyhow::Result<Vec<Window>> {
         let times = whole.times()?;
         let service = self.api.service();

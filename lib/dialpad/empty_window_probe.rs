@@ -1,7 +1,7 @@
 //! Checks whether an empty reply means that there are no messages. The service answers `200 []`
 //! also to times in the wrong unit, to a provider or session that does not exist, and perhaps to a
-//! limit of 0. So until the service sends the first message with these settings, an empty window is
-//! requested again with times in the other unit, and if `--limit` is 0, also with a limit of 1.
+//! limit of 0. So as long as no request with these settings has given a message, an empty window is
+//! requested again: with times in the other unit and, if `--limit` is 0, also with a limit of 1.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::query::{PageQuery, Slice};
@@ -17,8 +17,9 @@ pub(super) struct EmptyWindowProbe {
 }
 
 impl EmptyWindowProbe {
-    /// Handles an empty slice. Requests the first empty slice again at once. Collects later ones,
-    /// and requests up to seven days of them again together. Status 2 if the settings are wrong.
+    /// Handles a slice whose reply had no message. Requests the first empty slice again at once.
+    /// Later empty windows are collected, and up to seven days of these windows are requested again
+    /// together. An error with status 2 if the settings are wrong.
     pub(super) fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         if api.is_proven() {
             return Ok(());

@@ -172,8 +172,8 @@ impl<'a> MessageExport<'a> {
 
     fn window(&mut self, window: Window) -> anyhow::Result<()> {
         let overlap = self.api.service().args.overlap;
-        // The window is extended back, but not to before `seen_from`: exported messages from before
-        // that time are not known, and would be exported again.
+        // The start of the window is moved back, but not to before `seen_from`: it is not known
+        // which messages from before that time were exported, so they would be exported again.
         let is_next = window.from() <= self.progress.to;
         let known_from = match is_next && !self.done.is_empty() || self.progress.proven {
             true => self.progress.seen_from.max(window.from().minus(overlap)),
@@ -317,7 +317,8 @@ impl<'a> MessageExport<'a> {
     }
 }
 
-/// Saves the state, if the service has ever sent a message. Until then the settings can be wrong.
+/// Saves the state if the service has ever sent a message. Without any message, the settings can be
+/// wrong.
 fn save(
     api: &DialpadApi,
     state: Option<&State>,

@@ -1,5 +1,5 @@
-//! The fields of a message that the export reads, as raw JSON: a session id that is sent as the
-//! number `12.10` must not become 12.1. All other fields are passed on unread.
+//! The fields of a message that the export reads, as raw JSON, because a session id that is sent as
+//! the number `12.10` must not become 12.1. All other fields are passed on unread.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ impl MessageIdentity {
 }
 
 impl<'a> Message<'a> {
-    /// Reads an element of a reply. Status 65 if it is not a message.
+    /// Reads an element of a reply. An error with status 65 if the element is not a message.
     pub(super) fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
         if !json.starts_with('{') {
             // The error does not show the element, because it can be a customer's text.
@@ -79,7 +79,7 @@ impl<'a> Message<'a> {
         }
         let mut text = Vec::with_capacity(256);
         for part in self.key {
-            // No token of JSON contains a line end, so line ends separate the parts.
+            // No token of JSON contains a line end, so line ends can separate the values.
             text.extend(part.map_or("", RawValue::get).as_bytes());
             text.push(b'\n');
         }
@@ -97,7 +97,7 @@ impl<'a> Message<'a> {
         id == session || bare(id) == bare(session)
     }
 
-    /// The decoded text; a value that is not a string stays unchanged.
+    /// The decoded value of the field `text`; if this value is not a string, its raw JSON.
     pub(super) fn text(&self) -> String {
         let raw = surrogates::mended(self.key[TEXT].map_or("", RawValue::get));
         serde_json::from_str(&raw).unwrap_or_else(|_| raw.into_owned())

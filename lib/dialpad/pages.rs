@@ -1,6 +1,6 @@
 //! Reads pages, for slices that cannot be cut into shorter windows: a session without times, or a
-//! few seconds with more messages than one reply. What `offset` counts is a setting, so pages are
-//! used only if their numbers of messages agree with that setting.
+//! few seconds with more messages than one reply. What `offset` counts (messages or pages) is a
+//! setting. Pages are used only if several offsets give as many messages as this setting predicts.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::message::MessageIdentity;
@@ -38,8 +38,8 @@ fn at_offset_one(
     if !rest.is_empty() && !is_one_less {
         return Ok(Some(rest));
     }
-    // One message less can be chance, if the order of the messages changes with each request. So
-    // offset 2 must give two messages less, and a higher limit no more messages.
+    // That offset 1 gives one message less can be chance, if the order of the messages changes with
+    // each request. So offset 2 must give two messages less, and a higher limit no more messages.
     let is_two_less = rest.len() < 2 || {
         page.offset = 2;
         read(api, slice, page)?.rows + 2 == first.rows

@@ -1,5 +1,6 @@
-//! Plans the windows to request: half-open, oldest first, none longer than the service allows.
-//! Together they cover exactly the requested range, without the windows in `--have`.
+//! Plans the windows to request, oldest first. A window includes its start but not its end, and is
+//! not longer than the service allows. Together the windows cover exactly the requested range,
+//! without the windows in `--have`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,8 @@ fn parse_window(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A window as `--plan` prints it, with the start and the end that are sent.
+/// A window as `--plan` prints it, with the values of `start` and `end` that a request for it
+/// sends.
 #[derive(Debug, Serialize)]
 pub struct PlannedWindow {
     from: Timestamp,
@@ -92,7 +94,7 @@ impl PlannedWindow {
 }
 
 impl RangeArgs {
-    /// The time of `--from`, if given. Status 2 if this time is not before `--to`.
+    /// The time of `--from`, if given. An error with status 2 if this time is not before `--to`.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let Some(from) = &self.from else {
             return Ok(None);

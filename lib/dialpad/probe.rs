@@ -16,9 +16,9 @@ use crate::export::window::Window;
 use crate::json::shape::shape;
 use crate::time::Timestamp;
 
-/// The most messages from which the probe takes the keys and types that it shows.
+/// The probe shows the keys and types of at most this many messages of a reply.
 const SAMPLE: usize = 20;
-/// The largest page with which the probe finds out what offset counts.
+/// The most messages on a page that the probe requests to find out what `offset` counts.
 const PAGE: u64 = 10;
 /// The limit to use if a limit of 0 gives no messages.
 const LIMIT: u64 = 1000;
@@ -306,7 +306,8 @@ impl<'a> MessageProbe<'a> {
         Ok((starts, ends))
     }
 
-    /// The messages of the window, or of its later half if the window is too large.
+    /// The messages of the window. While the reply is too large, the window is shortened to its
+    /// later half.
     fn ask_for_less(
         &mut self,
         page: PageQuery,

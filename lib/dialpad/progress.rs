@@ -20,7 +20,7 @@ pub struct MessageProgress {
     /// Whether the service has ever sent a message. If so, an empty reply means that there are no
     /// messages.
     pub proven: bool,
-    /// Exported messages from this time on are in the side log.
+    /// The side log (a file beside the state file) has the exported messages from this time on.
     pub seen_from: Timestamp,
     /// The valid part of the side log.
     pub seen: SideLogMark,

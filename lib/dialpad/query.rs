@@ -30,7 +30,7 @@ pub struct PageQuery {
     pub unit: Unit,
     /// The most messages to return.
     pub limit: u64,
-    /// How many rows or pages to leave out.
+    /// How many messages or pages to leave out.
     pub offset: u64,
 }
 
@@ -55,7 +55,7 @@ struct SentQuery<'a> {
 }
 
 impl Service {
-    /// Reads the settings. Status 2 if they name no server or no provider.
+    /// Reads the settings. An error with status 2 if they name no server or no provider.
     pub fn new(args: &ServiceArgs) -> anyhow::Result<Service> {
         let lacking = |what: &str| error::usage(format!("no {what}"));
         let base = args.base_url.clone().ok_or_else(|| {

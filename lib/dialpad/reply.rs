@@ -1,5 +1,5 @@
-//! Reads the messages of a reply while it arrives. The documentation shows two shapes, and its
-//! sketch is not valid JSON, so all these forms are accepted:
+//! Reads the messages of a reply while it arrives. The documentation shows two shapes of a reply,
+//! but as a sketch that is not valid JSON. So all these forms are accepted:
 //!
 //! ```text
 //! [{message}, …]    [{"messages":[…], …}, …]    {"messages":[…], …}    [] {} null and nothing
@@ -55,7 +55,8 @@ impl From<anyhow::Error> for ReplyError {
     }
 }
 
-/// Called with a message, its raw JSON, and the number of its wrapper.
+/// A function that receives a message, its raw JSON, and the number of its wrapper (`None` if it
+/// has no wrapper).
 pub(super) type MessageVisitor<'e> =
     dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
 
@@ -225,8 +226,8 @@ impl<R: Read> ReplyReader<'_, '_, R> {
             .map_err(|e| self.broken(e))
     }
 
-    /// Whether the reply is the word `null`. The reply is read to its end, because nothing else
-    /// ends a word.
+    /// Whether the reply is the word `null`. The reply is read to its end, because only the end of
+    /// the reply ends the word.
     fn is_null(&mut self) -> bool {
         let _ = self.scanner.measure(0);
         self.scanner.head().trim_end() == "null"

@@ -1,6 +1,6 @@
-//! The messages that were exported recently, so that a message is not exported again when the next
-//! window or the next run also gets it. Messages have no id. Two equal messages can both be real,
-//! so equal messages are counted.
+//! Remembers the messages that were exported recently, so that a message is not exported again when
+//! the next window or the next run also gets it. Messages have no id. Two equal messages can both
+//! be real, so equal messages are counted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -70,13 +70,13 @@ impl SeenMessages {
         })
     }
 
-    /// Starts another window. The service can send all messages again for it.
+    /// Starts the next window, for which the service can send the same messages again.
     pub(super) fn begin_window(&mut self) {
         self.came.clear();
     }
 
-    /// Counts a message of the current window. True if it was received more often for this window
-    /// than it was exported.
+    /// Counts a message of the current window. True if the message was received more often for this
+    /// window than it was exported.
     pub(super) fn is_new(&mut self, ts: i64, id: MessageIdentity) -> bool {
         let came = self.came.entry((ts, id)).or_default();
         *came += 1;

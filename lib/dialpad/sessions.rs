@@ -34,8 +34,8 @@ pub struct Sessions<'a> {
 }
 
 impl<'a> Sessions<'a> {
-    /// Prepares the export of each session's messages in these windows; without windows, of all its
-    /// messages.
+    /// Prepares the export of each session's messages in these windows. If `windows` is `None`, all
+    /// messages of each session are exported.
     pub fn new(
         api: &'a DialpadApi,
         writer: MessageWriter<'a>,

@@ -1,7 +1,7 @@
-//! The service and the meaning of its parameters. The vendor does not document the unit of `start`
-//! and `end`, whether they are inclusive, and what `offset` counts. So these are settings, and
-//! every window is requested with a margin: inclusive and exclusive edges then give the same
-//! messages.
+//! The service and the meaning of its parameters. The vendor documents neither the unit of `start`
+//! and `end`, nor whether they are inclusive, nor what `offset` counts. So the unit and `offset`
+//! have settings, and every window is requested with a margin: inclusive and exclusive edges then
+//! give the same messages.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -93,7 +93,7 @@ pub enum KeyPlacement {
 pub struct Param {
     /// The name of the parameter.
     pub name: String,
-    /// Its value; if empty, the parameter is left out.
+    /// The value of the parameter. If the value is empty, the parameter is left out.
     pub value: String,
 }
 

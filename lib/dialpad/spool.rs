@@ -1,5 +1,5 @@
-//! Stores the messages of a slice until the slice is certainly complete. More than 1 MiB of
-//! messages go to a temporary file, so memory does not depend on the size of a reply.
+//! Stores the messages of a slice until the slice is certainly complete. If the messages take more
+//! than 1 MiB, they go to a temporary file, so memory does not depend on the size of a reply.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -21,16 +21,17 @@ pub(super) struct SliceReading {
     file: BufWriter<SpooledTempFile>,
     /// The number of messages.
     pub(super) rows: u64,
-    /// The other fields of each wrapper, as JSON without braces.
+    /// For each wrapper, its fields beside the array of messages, as JSON without braces.
     pub(super) wrappers: Vec<String>,
 }
 
-/// One message of a reading.
+/// One message of a [`SliceReading`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpooledMessage<'a> {
     /// When the message was created, in milliseconds since the epoch.
     pub(super) ts: Option<i64>,
-    /// The other fields of the message's wrapper, without braces; empty without a wrapper.
+    /// The fields that the message's wrapper has beside its array of messages, as JSON without
+    /// braces. Empty if the message has no wrapper.
     pub(super) beside: &'a str,
     /// The message with its original bytes.
     pub(super) json: &'a str,

@@ -23,7 +23,8 @@ pub struct MessageWriter<'o> {
 }
 
 impl<'o> MessageWriter<'o> {
-    /// With `has_state`, a commit waits until the reader has read the messages.
+    /// A writer to `output`. If `has_state` is true, a commit waits until the reader of the output
+    /// has read the messages.
     pub fn new(
         output: &'o mut Output,
         has_state: bool,
@@ -40,8 +41,8 @@ impl<'o> MessageWriter<'o> {
         }
     }
 
-    /// Writes one message, with the fields of its wrapper if they are kept. Status 65 if the
-    /// message must be redacted but is not.
+    /// Writes one message, with the fields of its wrapper if these fields are kept. An error with
+    /// status 65 if the message must be redacted but is not.
     pub(super) fn write(&mut self, row: SpooledMessage<'_>) -> anyhow::Result<()> {
         if self.require_redacted {
             check_redacted(row)?;

@@ -1,4 +1,4 @@
-//! Keeps the call detail records that match, byte for byte.
+//! Prints the call detail records that match the flags and the expression, byte for byte.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

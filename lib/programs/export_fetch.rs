@@ -1,5 +1,5 @@
-//! Turns export requests into verified ZIPs on disk. It does not repeat what an earlier run has
-//! done.
+//! Turns export requests into verified ZIPs on disk or in a bucket. The program does not repeat
+//! what an earlier run has done.
 
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
@@ -152,8 +152,8 @@ impl Args {
         self.ledger.clone().unwrap_or_else(default)
     }
 
-    /// Opens the ledger. Status 2 if the ledger is in a bucket, --output is a local file and
-    /// --until is fetched: the ledger cannot show which machine has this file.
+    /// Opens the ledger. An error with status 2 if the ledger is in a bucket, --output is a local
+    /// file and --until is fetched: the ledger cannot show which machine has this file.
     fn open_ledger(
         &self,
         base: &Url,
@@ -236,7 +236,8 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
-    // The output file gets its name only after the ledger has recorded the lines in it.
+    // Before the output file gets its name, the ledger records which exports are in the file. So
+    // `fetch::run` writes this file itself.
     let path = run.output.target().map(path::absolute).transpose()?;
     let target = match (path, run.output.take_object()) {
         (Some(path), _) => {

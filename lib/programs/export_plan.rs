@@ -1,5 +1,5 @@
-//! Splits a range of time into export requests, and exports into pages. Shows, checks and prunes
-//! finished exports. Uses no network, except for files in a bucket.
+//! Splits a range of time into export requests, and READY exports into pages. Shows, checks and
+//! prunes finished exports. Uses no network, except for files in a bucket.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

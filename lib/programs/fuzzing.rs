@@ -1,4 +1,5 @@
-//! The parsers that `tests/fuzz` calls with arbitrary bytes. A panic is a finding.
+//! The parsers that `tests/fuzz` calls with arbitrary bytes. A panic of a parser is an error that
+//! the fuzzer has found.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 use crate::os::unnamed;
 use crate::{dialpad, export, format, ocp, receive, voicegain};
 
-/// Parses the bytes. Is allowed to write files into the directory.
+/// A function that parses the bytes. It may write files into the directory.
 pub type FuzzTarget = fn(&[u8], &Path);
 
 /// All targets, each with the name of its directory in `tests/fuzz/corpus`.

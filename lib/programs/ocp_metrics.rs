@@ -1,4 +1,4 @@
-//! Exports the counts of Omilia's Metrics API, a row for each bucket.
+//! Exports the counts of Omilia's Metrics API, a row for each bucket (a period of time).
 
 use std::path::PathBuf;
 use std::process::ExitCode;

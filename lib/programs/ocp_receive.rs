@@ -1,4 +1,4 @@
-//! Receives the stream of Omilia's Exports API, and checks that no record of it is missing.
+//! Receives the stream of Omilia's Exports API, and checks that no record of the stream is missing.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -57,12 +57,13 @@ struct Args {
     common: Common,
 }
 
-/// The output without `--raw` and `--header`, a line of JSON.
+/// The line of JSON that is printed without `--raw` and `--header`.
 #[derive(Serialize)]
 struct Token<'a> {
     access_token: &'a str,
     token_type: &'a str,
-    /// RFC 3339; null for a personal access token, whose expiry only OCP knows.
+    /// When the token expires, in RFC 3339. Null for a personal access token, because only OCP
+    /// knows when it expires.
     expires_at: Option<Timestamp>,
     expires_in: Option<u64>,
     source: &'a str,

@@ -113,7 +113,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let unzip = Unzip::new(selection, threads, output, &mut rejects, places)?;
     let mut unzip = unzip.showing(ProgressLine::new(args.common.shows_progress_apart()));
     let read = read(args, &mut unzip, &spool_dir);
-    // Records before a read error are written before the error is printed.
+    // The records that were read before a read error are written before the error is printed.
     let read = unzip.finish().and(read);
     let (counts, survey, layout) = unzip.end(&mut run.report);
     run.report.set("bytes", run.output.bytes());
@@ -153,7 +153,8 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
     };
     for (at, zip) in zips.iter().enumerate() {
         if *zip == stdin {
-            // The ZIPs before stdin are finished first, because reading stdin can block.
+            // The ZIPs that are named before stdin are finished first, because reading stdin can
+            // block.
             unzip.finish()?;
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();

@@ -217,7 +217,8 @@ impl Args {
     }
 }
 
-/// Refuses flags that need fields which the service's CSV does not have.
+/// Refuses flags that do not fit --wire, for example flags that need fields which the service's CSV
+/// does not have.
 fn check_wire(args: &Args) -> anyhow::Result<()> {
     let lacking = match args.wire {
         WireFormat::Json if args.raw => {

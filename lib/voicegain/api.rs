@@ -16,7 +16,7 @@ use crate::net::client::{self, ApiCall, Client, Sent};
 use crate::net::http::{self, Reply};
 use crate::net::retry::{Failed, Retry, Tries};
 
-/// The number of full pages of a reduced size after which the size doubles.
+/// After this many full pages of a reduced size, the size doubles.
 const SMALL_PAGES: u32 = 4;
 
 /// The API of one project.
@@ -37,7 +37,7 @@ pub struct VoicegainApi {
 /// The purpose of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PageUse {
-    /// The walk: as many calls as the service can send.
+    /// The walk or a listing: as many calls as a page may have.
     Walk,
     /// One call, which an earlier walk skipped.
     One,
@@ -82,7 +82,8 @@ pub(super) struct Page {
     pub(super) size: u64,
 }
 
-/// The body of a reply as bytes. It owns the reply whose connection it reads.
+/// The body of a reply as bytes. This type owns the reply, because it reads from the connection of
+/// the reply.
 #[derive(Debug)]
 pub(super) struct ReplyBody(Box<Reply>);
 

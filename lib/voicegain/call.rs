@@ -10,7 +10,8 @@ use crate::error;
 use crate::json::fields::{self, Fields, Finds, Slot};
 use crate::time::Timestamp;
 
-/// Phases of a finished call: with `consecutive=true`, the service continues with the next call.
+/// Phases of a finished call. With `consecutive=true`, the service sends such a call and continues
+/// with the next call.
 const FINAL: [&str; 2] = ["DONE", "ERROR"];
 
 /// Phases in which the service still works on a call. A call in another phase that is not final
@@ -37,9 +38,9 @@ pub(super) struct Call {
     pub(super) start: Option<Timestamp>,
     /// The project that the call belongs to.
     pub(super) context: Option<String>,
-    /// The recording of both parties, redacted where the project redacts.
+    /// The id of the recording of both parties, which is redacted if the project has redaction on.
     pub(super) merged_audio: Option<String>,
-    /// The original, unredacted recording.
+    /// The id of the original recording, which is not redacted.
     pub(super) recording: Option<String>,
 }
 
@@ -83,7 +84,7 @@ impl CallReader {
         }
     }
 
-    /// Reads one call. Status 65 if the text is not a JSON object with a `callId`.
+    /// Reads one call. An error with status 65 if the text is not a JSON object with a `callId`.
     pub(super) fn read(&mut self, json: &str) -> anyhow::Result<Call> {
         let record = self.fields.read(json, &mut self.finds);
         let record = record.map_err(|e| error::bad_input(e.to_string()))?;

@@ -1,7 +1,7 @@
 //! The columns of the vendor's CSV, in the order of its article "Exporting call data from Speech
-//! Analytics App". Each column has a place in the JSON; three names differ. The vendor documents
-//! how to join `tags` (`|`) and `markers` (`time,type,note|…`). All other lists are joined with
-//! `|`, too; a value that is neither text nor number is JSON.
+//! Analytics App". Each column is a field of the JSON; three columns have another name there. The
+//! vendor documents how to join `tags` (`|`) and `markers` (`time,type,note|…`). All other lists
+//! are joined with `|`, too; a value that is neither text nor number is JSON.
 
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use crate::json::surrogates;
 pub(super) enum ColumnKind {
     /// A text, written unchanged.
     Text,
-    /// A number, in JSON without quotes.
+    /// A number, which has no quotes in JSON.
     Number,
     /// `true` or `false`.
     Bool,

@@ -55,7 +55,7 @@ pub struct Dates {
     zone: Zone,
     /// Whether times are not read, because no flag says how.
     is_ignored: bool,
-    /// The text that was read last, and its time. The start of a call is read twice: for the export
+    /// The text that was read last, and its time: the start of a call is read twice, for the export
     /// and for the output.
     last: RefCell<(String, Timestamp)>,
 }
@@ -87,7 +87,8 @@ impl Dates {
         self.order.get().is_none() && !self.is_ignored
     }
 
-    /// Sets the order that the evidence shows. Status 65 if it shows none or several.
+    /// Sets the order that the evidence shows. An error with status 65 if the evidence shows no
+    /// order or several orders.
     pub(super) fn decide(&self, evidence: &Evidence) -> anyhow::Result<()> {
         self.order.set(Some(evidence.order()?));
         Ok(())

@@ -28,7 +28,8 @@ pub(super) struct CallDelivery<'a> {
 }
 
 impl<'a> CallDelivery<'a> {
-    /// If `remembers` is true, exported calls are noted, so that later changes are found.
+    /// Prepares the delivery. If `remembers` is true, or if `progress` already names a file of
+    /// exported calls, exported calls are noted in this file, so that later changes are found.
     pub(super) fn new(
         writer: CallWriter<'a>,
         state: Option<State>,

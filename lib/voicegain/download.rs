@@ -1,6 +1,6 @@
 //! Downloads one recording, and gives its file a name only when the recording is complete. It is
 //! complete if it has the length that the reply or the RIFF header declares, or if its chunked body
-//! has ended. The recording can be served by another host, which gets no token.
+//! has ended. If another host serves the recording, this host gets no token.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ const TYPES: [(&str, &str); 10] = [
     ("audio/webm", "webm"),
 ];
 
-/// The first bytes of files, and their extensions.
+/// The first bytes of a file, and the extension that a file with these bytes gets.
 const HEADS: [(&[u8], &str); 5] = [
     (b"RIFF", "wav"),
     (b"ID3", "mp3"),
@@ -145,7 +145,8 @@ impl PartialRecording {
         Ok(())
     }
 
-    /// Empties the file, because the reply is not the recording.
+    /// Empties the file, because the reply is not the requested recording; the request must be sent
+    /// again.
     fn refuse(&mut self, why: String) -> anyhow::Result<RequestStep> {
         self.clear()?;
         Ok(RequestStep::Again(Failed::content(why, Status::TryLater)))
@@ -160,7 +161,8 @@ impl PartialRecording {
         let length = self.file.as_file().metadata();
         let have = length.with_context(|| self.place())?.len();
         let mut headers = Vec::new();
-        // Without the version of the file, the rest could be that of another recording.
+        // If the version of the file is not known, the whole recording is requested: a rest could
+        // belong to another version.
         if let (Some(version), 1..) = (&self.version, have) {
             headers.push(("range".to_owned(), format!("bytes={have}-")));
             headers.push(("if-range".to_owned(), version.clone()));

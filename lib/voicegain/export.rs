@@ -175,7 +175,7 @@ impl<'a> CallExport<'a> {
         }
     }
 
-    /// Requests the calls that earlier walks skipped.
+    /// Requests those calls that earlier walks skipped and that are due to be requested again.
     fn ask_for_pending(&mut self) -> anyhow::Result<()> {
         for waiting in self.delivery.progress.pending.clone() {
             if waiting.is_due(self.api.retry().now()) {
@@ -185,8 +185,8 @@ impl<'a> CallExport<'a> {
         Ok(())
     }
 
-    /// Requests one call, with the id before its own as the cursor. The service then begins with
-    /// this call if it is finished.
+    /// Requests one call: the cursor is the id of this call minus 1. The page then begins with this
+    /// call if the call is finished.
     fn ask_for(&mut self, waiting: &Unfinished) -> anyhow::Result<()> {
         let (api, delivery) = (self.api, &mut self.delivery);
         let id = waiting.call_id;

@@ -23,7 +23,7 @@ pub struct Imported {
     pub remarks: Vec<String>,
 }
 
-/// Reads the file. Status 65 if its cursor is not a number.
+/// Reads the file. An error with status 65 if the cursor in the file is not a number.
 pub fn read(path: &Path) -> anyhow::Result<Imported> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| error::usage(e.to_string()))

@@ -2,7 +2,7 @@
 //! service returns calls in the order of their ids.
 //!
 //! Pages are requested by number. If a call is deleted during the run, later calls move to earlier
-//! pages and one can be left out; only a cursor prevents this. A call that is received twice is
+//! pages, and a call can be left out; only a cursor prevents this. A call that is received twice is
 //! written once.
 
 use std::collections::BTreeSet;

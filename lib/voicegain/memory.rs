@@ -1,6 +1,6 @@
-//! The exported calls, to find later changes. A file beside the state has a line `id hash time` for
-//! each call, by rising id. Calls that are exported out of order are kept in the state itself,
-//! until the file is rewritten with them.
+//! Remembers the exported calls, to find later changes of these calls. A file beside the state has
+//! a line `id hash time` for each call, by rising id. Calls that are exported out of order are kept
+//! in the state itself, until the file is rewritten with them.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
@@ -20,7 +20,8 @@ use crate::time::Timestamp;
 const NAME: &str = "exported";
 
 /// A part of the SHA-256 of a call's content. The order of fields and the blanks between them do
-/// not change it. For JSON that no value can represent, such as 1e999, it is the hash of the text.
+/// not change it. If the content has a value that the parser cannot represent, such as 1e999, the
+/// hash is that of the unchanged text.
 fn hash_of(json: &str) -> String {
     let value = serde_json::from_str::<Value>(&surrogates::mended(json));
     let text = value.map_or_else(|_| json.to_owned(), |value| sorted(value).to_string());
@@ -76,7 +77,7 @@ pub(super) struct CallMemory {
     log: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
-    /// The generation of the side log when files that it does not need were last removed.
+    /// The generation of the side log when files that are not needed any more were last removed.
     tidied: u64,
 }
 
@@ -159,7 +160,8 @@ impl CallMemory {
     pub(super) fn entries(&mut self) -> anyhow::Result<Entries> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
-        // If a call is in `late` twice, only its last entry is kept: it is that of the last export.
+        // If a call is in `late` twice, only its last entry is kept, which is the entry of its last
+        // export.
         late.reverse();
         late.dedup_by_key(|entry| entry.id);
         late.reverse();

@@ -15,7 +15,7 @@ use crate::net::client::{ApiCall, Client};
 use crate::net::http::{Reply, Url};
 use crate::net::retry::Attempt;
 
-/// The most calls from which the probe takes the keys and types that it shows.
+/// The probe shows the keys and types of at most this many calls of a reply.
 const SAMPLE: usize = 20;
 
 /// The settings of a probe.
@@ -249,7 +249,7 @@ impl<'a> CallProbe<'a> {
         Ok(())
     }
 
-    /// Whether the filter finds the calls of all these agents, and no others.
+    /// Whether the filter finds a call of each of these agents, and no call of another agent.
     fn finds(
         &self,
         agents: &[String],

@@ -94,14 +94,15 @@ impl Unfinished {
         }
     }
 
-    /// The time since the call began. If its start is not known, the time since it was first seen.
+    /// The time since the call began. If the start of the call is not known, the time since the
+    /// call was first found to block the export.
     pub fn age(&self, now: Timestamp) -> std::time::Duration {
         now.since(self.start.unwrap_or(self.since))
     }
 
-    /// Whether to request the call again. The pause after each request is a tenth of the time that
-    /// the call had been unfinished. So a call that is stuck for a month is not requested every
-    /// minute.
+    /// Whether to request the call again. The pause after a request is a tenth of the time that the
+    /// call had been unfinished at this request. So a call that is stuck for a month is not
+    /// requested every minute.
     pub fn is_due(&self, now: Timestamp) -> bool {
         now.since(self.seen) >= self.seen.since(self.since) / 10
     }

@@ -164,7 +164,7 @@ pub struct CallScope {
 /// The calls of a page, and their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PagePosition {
-    /// Finished calls with ids above this id, ascending, up to the first unfinished one.
+    /// Finished calls with ids above this id, by ascending id, up to the first unfinished call.
     After(u64),
     /// All calls by descending id, without the first N.
     Newest(u64),
@@ -175,7 +175,8 @@ pub(super) enum PagePosition {
 }
 
 impl CallScope {
-    /// The calls of the API at `base` that pass the filters. Status 2 if the filters are not valid.
+    /// The calls of the API at `base` that pass the filters. An error with status 2 if the filters
+    /// are not valid.
     pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<CallScope> {
         let read = |flag: &str, text: &Option<String>| {
             let text = text.as_deref();

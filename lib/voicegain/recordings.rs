@@ -1,11 +1,12 @@
-//! Recordings of the exported calls: `GET /data/{id}/file`. A request for a recording counts ten
-//! times as much as any other, so recordings are fetched after the calls.
+//! Recordings of the exported calls: `GET /data/{id}/file`. The vendor's quota counts a request for
+//! a recording as ten requests, so recordings are fetched after the calls.
 //!
-//! A recording leaves the queue only when it is complete or finally refused. It is finally refused
-//! if the token may not read it (403), or if it does not exist any more (404, 410): calls expire
-//! with all their data. After any other failure, the recording goes to the back of the queue, so
-//! that the other recordings are fetched. The pause before the next attempt becomes longer each
-//! time.
+//! A recording leaves the queue only when its file is complete, or when a refusal is final. A
+//! refusal is final if the recording does not exist any more (404, 410), because calls expire with
+//! all their data. It is also final if the token may not read the recording (403), but only after
+//! several attempts or if this run has fetched another recording. After any other failure, the
+//! recording goes to the back of the queue, so that the other recordings are fetched. The pause
+//! before the next attempt becomes longer each time.
 
 use std::path::{Path, PathBuf};
 
@@ -223,7 +224,8 @@ impl Recordings {
                 break;
             }
         }
-        // Recordings that must wait have been moved to the back of the queue.
+        // The queue is saved once more, because recordings that must wait have been moved to its
+        // back.
         save(self.queue.sync()?)
     }
 
@@ -306,7 +308,7 @@ impl Recordings {
     }
 }
 
-/// A recording that stays in the queue.
+/// Why a recording stays in the queue.
 struct RecordingFailure {
     status: Status,
     /// Whether the next recording would probably fail in the same way.

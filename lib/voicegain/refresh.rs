@@ -2,7 +2,8 @@
 //! later, and a new analysis changes everything. The cursor never returns to such calls.
 //!
 //! The calls of the last days are read again by rising id. They are compared with the exported
-//! calls in the same order, so that memory does not depend on their number.
+//! calls in the same order, so that the memory that a run needs does not depend on the number of
+//! calls.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ enum RereadCall {
     /// had already passed.
     Late(CallEntry),
     /// It is not known whether the call was exported: the list of exported calls does not reach
-    /// back to it.
+    /// back to this call.
     Unknown(CallEntry),
     /// The call is not finished, or is one of the skipped calls (`pending`). It is not exported
     /// here.
@@ -108,7 +109,8 @@ pub(super) fn refresh(
     delivery.commit()
 }
 
-/// The exported calls, read by rising id, and the file that replaces the old one.
+/// The exported calls, read by rising id, and the file that replaces the old file of exported
+/// calls.
 struct KnownCalls {
     entries: Entries,
     next: SideLog,
@@ -116,7 +118,8 @@ struct KnownCalls {
 }
 
 impl KnownCalls {
-    /// The entry of a call, if it has one. The entries before it are kept unchanged.
+    /// The entry of a call, if the call has an entry. The entries before it go unchanged into the
+    /// new file, except those that are too old.
     fn pass_to(&mut self, id: u64) -> anyhow::Result<Option<CallEntry>> {
         while let Some(entry) = self.entries.next_up_to(id)? {
             if entry.id == id {
@@ -145,7 +148,7 @@ fn compare(
 ) -> RereadCall {
     let exported = &memory.exported;
     match entry {
-        // If a call is analysed again, it is exported after that analysis.
+        // A call that is being analysed again counts as unchanged until the analysis ends.
         Some(entry) if !call.is_final() || entry.hash == fresh.hash => RereadCall::Same(entry),
         Some(entry) => {
             fresh.time = call.start.unwrap_or(entry.time);

@@ -13,9 +13,9 @@ use crate::net::retry::Tries;
 pub(super) struct CallScan<'a, P> {
     api: &'a VoicegainApi,
     place: P,
-    /// The number of calls before the page.
+    /// The number of calls before the current page.
     skipped: u64,
-    /// The most calls to request.
+    /// The most calls to request in one page.
     most: u64,
     page: Option<ScannedPage>,
     tries: Tries<'a>,
@@ -52,7 +52,7 @@ impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
         }
     }
 
-    /// The JSON of the last call, on one line.
+    /// The JSON of the call that was returned last, on one line.
     pub(super) fn json(&self) -> &str {
         self.page.as_ref().map_or("", |page| page.reader.json())
     }

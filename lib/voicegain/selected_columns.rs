@@ -15,8 +15,8 @@ pub struct SelectedColumns {
 }
 
 impl SelectedColumns {
-    /// The fields in lists such as `callId,agent=agent.name`; `None` if there are no fields. Status
-    /// 2 if a field is not a path, or if two fields have the same name.
+    /// The fields in lists such as `callId,agent=agent.name`; `None` if there are no fields. An
+    /// error with status 2 if a field is not a path, or if two fields have the same name.
     pub fn new(lists: &[String]) -> anyhow::Result<Option<SelectedColumns>> {
         let mut fields = Fields::default();
         let columns = SelectedField::all(lists, &mut fields).map_err(error::usage)?;
@@ -36,7 +36,8 @@ impl SelectedColumns {
         self.columns.iter().map(|one| one.name.clone()).collect()
     }
 
-    /// Passes the JSON of each field to `take`, in order. Status 65 if the call is not JSON.
+    /// Passes the JSON of each field to `take`, in order. An error with status 65 if the call is
+    /// not JSON.
     fn each(
         &mut self,
         call: &str,

@@ -1,9 +1,9 @@
 //! Finds out why there are no more calls: all are exported, or an unfinished call blocks the calls
 //! after it. The service answers with an empty page in both cases.
 //!
-//! The newest calls are read by descending id, down to the last exported call. The lowest of them
-//! is the call that would be next. Times are not used, because an uploaded recording can be months
-//! older than its id.
+//! The newest calls are read by descending id, down to the last exported call. Among these calls,
+//! the call with the lowest id is the next one. The order of their times is not used, because an
+//! uploaded recording can be months older than its id.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,7 +38,8 @@ pub(super) enum WalkEnd {
     Unclear(&'static str),
 }
 
-/// Finds out why the service returns no call after the cursor, and remembers the unfinished calls that it read.
+/// Finds out why the service returns no call after the cursor, and remembers the unfinished calls
+/// that were read for this.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
     unfinished: BTreeMap<u64, Unfinished>,
@@ -100,7 +101,7 @@ impl Stuck {
                     continue;
                 }
             };
-            // A later page can begin with the last call of an earlier one.
+            // A page can begin with the last call of the page before.
             descends = descends && (call.id <= last || pages > 0);
             last = call.id;
             if call.id <= cursor {

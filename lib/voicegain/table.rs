@@ -20,7 +20,7 @@ use crate::net::retry::Failed;
 pub(super) enum RawCall<'a> {
     /// A JSON object on one line.
     Json(&'a str),
-    /// A row of a table.
+    /// A row of CSV, and the header of its page.
     Row(Row<'a>, &'a Header),
 }
 
@@ -159,9 +159,9 @@ impl Header {
         })
     }
 
-    /// Appends a row as a JSON object. A cell is a number or a boolean if its column is documented
-    /// as one and the cell has that form. An empty cell is null, a time is RFC 3339, and any other
-    /// cell is a string.
+    /// Appends a row as a JSON object. A cell becomes a number or a boolean if the documentation
+    /// gives its column this type and the cell has this form. An empty cell becomes null, a time
+    /// becomes RFC 3339, and any other cell becomes a string.
     pub(super) fn write_json(
         &self,
         row: Row<'_>,

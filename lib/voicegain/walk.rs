@@ -1,8 +1,9 @@
 //! The walk requests page after page, from the cursor on. It delivers each page before it saves the
 //! state. At an empty page it finds out why there are no more calls.
 //!
-//! A page is read call by call, and a call is written outside of any retry. If a page is cut off,
-//! the calls before the cut are delivered, and the walk continues after them.
+//! A page is read call by call, and a call is written as soon as it is read. If a page is cut off,
+//! the calls before the cut are delivered, and the walk continues after them. So a retry writes no
+//! call twice.
 
 use super::api::{Page, PageUse, VoicegainApi};
 use super::delivery::CallDelivery;
@@ -101,8 +102,8 @@ pub(super) fn walk(
     }
 }
 
-/// Delivers the calls of a page, and sets `cursor` to the id of each. Fails if the output fails, or
-/// if the ids do not rise; the state then stays before this page.
+/// Delivers the calls of a page, and sets `cursor` to the id of each delivered call. Fails if the
+/// output fails, or if the ids do not rise; the state then stays before this page.
 fn deliver(
     api: &VoicegainApi,
     delivery: &mut CallDelivery<'_>,

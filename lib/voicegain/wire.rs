@@ -20,7 +20,7 @@ pub enum WireFormat {
     Csv,
 }
 
-/// Why reading a page stopped before its end. The calls that were read from it are valid.
+/// Why reading a page stopped before its end. The calls that were read before are valid.
 #[derive(Debug)]
 pub(super) enum PageError {
     /// A temporary failure.
@@ -63,7 +63,8 @@ impl From<anyhow::Error> for PageError {
     }
 }
 
-/// Names the call that an error concerns. `last` is the id of the call before it on the page.
+/// Names the call that an error concerns. `last` is the id of the call before that call on the
+/// page.
 pub(super) fn place(last: Option<u64>) -> String {
     match last {
         None => "the first call of the reply".to_owned(),
@@ -89,7 +90,7 @@ impl<R: Read> JsonPage<R> {
         }
     }
 
-    /// The text of the last call, on one line.
+    /// The text of the call that was read last, on one line.
     pub(super) fn json(&self) -> &str {
         &self.line
     }

@@ -43,7 +43,8 @@ pub struct CallWriter<'o> {
 }
 
 impl<'o> CallWriter<'o> {
-    /// With `has_state`, a commit waits until the reader has read the calls.
+    /// A writer to `output`. If `has_state` is true, a commit waits until the reader of the output
+    /// has read the calls.
     pub fn new(output: &'o mut Output, has_state: bool, format: CallFormat) -> CallWriter<'o> {
         // A signal does not end the wait for the reader: the calls that the reader still reads are
         // saved as exported.
@@ -60,7 +61,7 @@ impl<'o> CallWriter<'o> {
         }
     }
 
-    /// With `is_raw`, rows are written as the service sends them.
+    /// If `is_raw` is true, the rows of the service's CSV are written unchanged.
     #[must_use]
     pub fn raw(self, is_raw: bool) -> CallWriter<'o> {
         CallWriter { is_raw, ..self }
@@ -171,7 +172,8 @@ impl<'o> CallWriter<'o> {
     }
 
     /// For each column of the table, its index in the service's rows; `None` if the service does
-    /// not send it. The table has the documented columns, then the service's other columns.
+    /// not send this column. The table has the documented columns, then the service's other
+    /// columns.
     fn order_of(&mut self, header: &Header) -> anyhow::Result<Vec<Option<usize>>> {
         if let Some((known, order)) = &self.order
             && known == header

@@ -68,7 +68,7 @@ impl ConnectArgs {
     }
 }
 
-/// The key from the environment. Status 2 if it is not set.
+/// The key from the environment. An error with status 2 if the key is not set.
 pub(super) fn key() -> anyhow::Result<Secret> {
     secret::token_from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
         error::usage(

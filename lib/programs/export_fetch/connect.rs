@@ -23,7 +23,7 @@ pub(super) fn connect(
     Ok((connection, auth))
 }
 
-/// Opens the service that holds the buckets.
+/// A function that returns the service that holds the buckets.
 pub(super) type BucketAccess<'a> = dyn Fn() -> anyhow::Result<Arc<BucketService>> + 'a;
 
 /// The service that holds the buckets. The first call opens it; later calls return the same

@@ -170,8 +170,8 @@ fn write_lines(
     Ok(())
 }
 
-/// The groups and types to show. Status 2 for a group that the ledger does not have: its
-/// name is probably misspelled.
+/// The groups and types to show. An error with status 2 if --group names a group that the ledger
+/// does not have: the name is probably misspelled.
 fn wanted(args: &Args, history: &History) -> anyhow::Result<Vec<(String, BTreeSet<String>)>> {
     let mut known = coverage::known(history);
     for group in &args.group {

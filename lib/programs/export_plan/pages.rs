@@ -29,8 +29,8 @@ pub(crate) struct Args {
     format: PlanFormat,
 }
 
-/// The most pages that an export may have. At five pages a minute, the download of this many takes
-/// over four months.
+/// The most pages that an export may have. At five pages a minute, the download of this many pages
+/// takes over four months.
 const MOST_PAGES: u64 = 1_000_000;
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -72,7 +72,7 @@ fn pages_of(line: &[u8], page_size: u64) -> anyhow::Result<Vec<Object>> {
     let status: Option<String> = export.get("status").map_err(bad)?;
     let num_of_files: Option<u64> = export.get("num_of_files").map_err(bad)?;
     let files = match (status.as_deref(), num_of_files) {
-        // The service's own metadata has no status: only a READY export has metadata.
+        // The service's own metadata has no status, because only a READY export has metadata.
         (Some("READY") | None, Some(files)) => files,
         (status, _) => {
             return Err(error::bad_input(format!(

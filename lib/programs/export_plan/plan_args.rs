@@ -39,7 +39,8 @@ impl OnDisk {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The place of the ZIPs. Status 2 if --out-dir is missing and the ledger is in a bucket.
+    /// The place of the ZIPs. An error with status 2 if --out-dir is missing and the ledger is in a
+    /// bucket.
     pub(super) fn zips(&self, run: &Run) -> anyhow::Result<ZipStore> {
         zips(&self.ledger, self.out_dir.as_ref(), &self.net, run)
     }
@@ -55,8 +56,8 @@ impl OnDisk {
     }
 }
 
-/// The place of the ZIPs of a ledger. Status 2 if `out_dir` is `None` and the ledger is in a
-/// bucket.
+/// The place of the ZIPs of a ledger. An error with status 2 if `out_dir` is `None` and the ledger
+/// is in a bucket.
 pub(super) fn zips(
     ledger: &FileOrObject,
     out_dir: Option<&FileOrObject>,

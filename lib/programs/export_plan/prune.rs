@@ -58,7 +58,8 @@ impl Args {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// Opens the ledger. Status 75 if another run has locked it, 2 if it does not exist.
+    /// Opens the ledger. An error with status 75 if another run has locked the ledger, with status
+    /// 2 if the ledger does not exist.
     fn open_ledger(&self, run: &Run) -> anyhow::Result<Ledger> {
         match &self.ledger {
             FileOrObject::File(path) if path.is_file() => {
@@ -109,8 +110,8 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let zips = old_zips(ledger.history(), limit, &store);
     let mut noted = None;
     for zip in &zips {
-        // The ledger records the removal first. A missing ZIP counts as lost if the ledger does not
-        // record its removal.
+        // The ledger records the removal first, because a missing ZIP counts as lost if the ledger
+        // does not record its removal.
         if noted != Some(&zip.export_id) {
             ledger.pruned(&zip.export_id)?;
             noted = Some(&zip.export_id);

@@ -184,8 +184,8 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// If the ledger has exports, warns of each group that is not in it: perhaps the name of the group
-/// is misspelled.
+/// If the ledger has exports, warns of each group that the ledger does not have: perhaps the name
+/// of the group is misspelled.
 fn warn_of_new_groups(groups: &[String], have: &History) {
     let known: BTreeSet<&str> = have
         .known()

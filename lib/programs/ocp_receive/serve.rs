@@ -34,11 +34,12 @@ Examples:
   ocp-receive serve --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp
   ocp-receive serve --listen fd:3 --plain --clients clients.toml --dir ocp --admin 127.0.0.1:9465";
 
-/// After this time, the last publishing begins no further batch, and leaves the batch that it is
-/// reading. The next start of serve publishes the rest.
+/// After this time, the last publishing (after the server has stopped) begins no further batch, and
+/// gives up the batch that it is reading. The next start of serve publishes the rest.
 const LAST_PUBLISHING: Duration = Duration::from_secs(10);
 
-/// How long the last requests, the last commit and the last publishing may take after the drain.
+/// How long the last requests, the last commit and the last publishing together may take after the
+/// drain.
 const ORDERLY_END: Duration = Duration::from_secs(45);
 
 /// Accepts pushes until a signal arrives, a sync to disk fails, or a database is damaged.

@@ -185,7 +185,7 @@ pub(super) enum LeastFree {
 }
 
 impl LeastFree {
-    /// The space in bytes. For a share, `directory` must exist: its disk counts.
+    /// The space in bytes. A share is a part of the disk of `directory`, which must exist.
     pub(super) fn bytes(self, directory: &Path) -> anyhow::Result<u64> {
         match self {
             LeastFree::Bytes(bytes) => Ok(bytes),
@@ -241,7 +241,7 @@ impl ServeArgs {
         files.read("--client-ca", &self.client_ca);
     }
 
-    /// The limits that flags set. Status 2 if they contradict each other.
+    /// The limits that flags set. An error with status 2 if the limits contradict each other.
     pub(super) fn limits(&self) -> anyhow::Result<ServerLimits> {
         if self.max_push > self.in_flight || self.max_push > self.queue {
             return Err(error::usage(
@@ -262,8 +262,8 @@ impl ServeArgs {
         })
     }
 
-    /// TLS with its certificate; `None` with --plain. Status 2 if a file of --cert, --key or
-    /// --client-ca cannot be used.
+    /// TLS with its certificate; `None` with --plain. An error with status 2 if a file of --cert,
+    /// --key or --client-ca cannot be used.
     pub(super) fn tls(
         &self,
         now: Timestamp,

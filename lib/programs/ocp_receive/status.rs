@@ -16,7 +16,7 @@ Examples:
   ocp-receive status --dir /srv/ocp
   ocp-receive status --dir /srv/ocp | jq -r 'select(.last_push == null) | .path'";
 
-/// The period before now from which the number of pushes a minute is computed.
+/// The number of pushes a minute is computed from the pushes in this period before now.
 const RECENT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args, Debug)]

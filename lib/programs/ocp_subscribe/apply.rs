@@ -64,8 +64,8 @@ impl Args {
 struct ChangeCounts([usize; 4]);
 
 impl ChangeCounts {
-    /// Counts and prints a change. If the reader has closed stdout, only counts it: the user wants
-    /// all changes of the file, even if no program reads the lines about them.
+    /// Counts and prints a change. If the reader has closed stdout, the change is only counted: the
+    /// user wants all changes of the file, even if no program reads the lines about them.
     fn print(&mut self, run: &mut Run, line: &SubscriptionLine) -> anyhow::Result<()> {
         self.0[line.status() as usize] += 1;
         match run.output.write_record(line).map_err(Into::into) {

@@ -24,7 +24,8 @@ impl ExportsApiArgs {
         Connection::open(&self.access.net, None, run.seed(), &run::env)
     }
 
-    /// The API. With `is_silent` it has no credentials, because nothing is sent.
+    /// The subscription API. If `is_silent` is true, it has no credentials, because nothing is
+    /// sent.
     pub(super) fn api(
         &self,
         connection: &Connection,

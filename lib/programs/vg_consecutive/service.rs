@@ -43,8 +43,8 @@ impl CallServiceArgs {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The base URL of the API: --base-url, else `imported`, else the cloud. Status 2 for plain
-    /// http to another machine that --plain-http does not name.
+    /// The base URL of the API: --base-url, else `imported`, else the cloud. An error with status 2
+    /// if the URL is plain http to another machine that --plain-http does not name.
     pub(super) fn base(&self, imported: Option<&str>) -> anyhow::Result<Url> {
         let url = match &self.base_url {
             Some(url) => url.clone(),
@@ -90,7 +90,7 @@ impl CallServiceArgs {
     }
 }
 
-/// The token from the environment. Status 2 if it is not set.
+/// The token from the environment. An error with status 2 if the token is not set.
 pub(super) fn token() -> anyhow::Result<Secret> {
     for name in ["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"] {
         if let Some(token) = secret::token_from_env(name, &run::env)? {
