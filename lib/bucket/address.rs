@@ -30,7 +30,7 @@ impl BucketUrl {
         let is_of_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
         if bucket.is_empty() || !bucket.chars().all(is_of_name) {
             return wrong(
-                "the bucket name is missing or has characters other than a-z, 0-9, '.', '-'",
+                "the bucket name is missing or has characters other than letters, digits, '.', '-', '_'",
             );
         }
         // Clients and proxies interpret an empty segment, `.` and `..` of a path and do not send

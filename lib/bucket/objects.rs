@@ -238,7 +238,7 @@ fn found<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<Option<T>>
         Answered::Done(value) => Ok(Some(value)),
         Answered::Missing => Ok(None),
         Answered::Changed { .. } => Err(error::refused(format!(
-            "{url}: HTTP 412 without a condition"
+            "{url}: HTTP 412 or 416 for a request without a condition or a range"
         ))),
     }
 }

@@ -46,6 +46,7 @@ impl NetError {
 
     pub(super) fn from_ureq(e: ureq::Error, url: &Url, is_first: bool) -> NetError {
         let certificate = bad_certificate(&e);
+        let is_refused_certificate = certificate.is_some();
         let no_such_host = is_no_such_host(&e);
         let no_authorities = is_without_authorities(&e);
         let unsent = match &e {
@@ -59,7 +60,7 @@ impl NetError {
             _ => false,
         };
         let passing = match &e {
-            _ if certificate.is_some() => false,
+            _ if is_refused_certificate => false,
             E::ConnectProxyFailed(text) => proxy_status(text).is_none_or(is_passing),
             E::HostNotFound | E::ConnectionFailed => true,
             E::Io(_) | E::Timeout(_) | E::Protocol(_) => true,
@@ -83,7 +84,7 @@ impl NetError {
             text = format!("redirected to {}: {text}", show(url));
         }
         NetError {
-            unsent: unsent || no_such_host || !passing,
+            unsent: unsent || no_such_host || is_refused_certificate,
             passing,
             timed_out: matches!(e, E::Timeout(_)),
             no_such_host,
