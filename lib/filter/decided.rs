@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub struct Decided {
     /// The kept records, in the format in which they are printed.
     pub kept: Vec<u8>,
-    /// Facts about each record in `kept` for --dedupe and --sample; empty without these flags. If
-    /// it is not empty, `counts.kept` does not count these records.
+    /// Facts about each record in `kept` for --dedupe and --sample; empty without these flags. With
+    /// one of these flags, `counts.kept` does not count the records in `kept`.
     pub each: Vec<KeptRecord>,
     /// The rejected records.
     pub rejects: Vec<Rejected>,

@@ -26,7 +26,8 @@ struct NumberedBlock {
     turn: u64,
     block: LineBlock,
     decided: Decided,
-    /// The lines before this byte of the block are decided. The writer decides the others.
+    /// The lines before this byte of the block are decided. The writer decides the lines from this
+    /// byte on.
     end: usize,
 }
 

@@ -11,7 +11,7 @@ use memchr::memmem::Finder;
 pub(crate) struct Clause {
     texts: Vec<String>,
     /// Whether at least one of the texts is a field name. More lines contain a field name than a
-    /// value, so the search for it excludes fewer lines.
+    /// value, so the search for a field name excludes fewer lines.
     names: bool,
 }
 
@@ -57,7 +57,7 @@ impl Clause {
     }
 
     /// How selective a clause is. Values are more selective than field names. Of two clauses of the
-    /// same kind, the one with the longer shortest text is more selective.
+    /// same kind, the more selective clause is the one whose shortest text is longer.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)

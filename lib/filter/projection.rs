@@ -103,8 +103,9 @@ enum FieldSource {
 }
 
 impl Projection {
-    /// The output format that the flags ask for. The fields that it needs are added to `fields`.
-    /// Status 2 if the flags contradict each other.
+    /// The output format that the flags ask for. The fields that this format needs are added to
+    /// `fields`. An error with status 2 if a flag is invalid, or if the flags contradict each
+    /// other.
     pub fn new(args: &ProjectionArgs, fields: &mut Fields) -> anyhow::Result<Projection> {
         if args.count {
             return Ok(Projection::Nothing);

@@ -9,7 +9,8 @@ use crate::json::fields::{Fields, Record, Slot};
 /// The part of a field that is compared with the wanted values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The whole field. If the field has a value, the fields after it are not compared.
+    /// The whole field. If the field has a value, the fields that come later in the list are not
+    /// compared.
     Sure,
     /// The whole field.
     Whole,

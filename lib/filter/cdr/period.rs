@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use crate::time::zone::Zone;
 
 /// The range from `from` to before `to`, and the field that is compared with the range. Without
-/// `from` or `to`, the range has no limit on this side.
+/// `from`, the range has no start; without `to`, the range has no end.
 #[derive(Debug)]
 pub(super) struct Period {
     from: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! Rewrites an expression so that jaq gives the results of jq.
 //!
-//! A function with different results is redefined in the library. An operator cannot be
-//! redefined, so it is replaced by a function call.
+//! A function that gives other results in jaq than in jq is redefined in the library. An operator
+//! that gives other results cannot be redefined, so it is replaced by a function call.
 
 mod path_terms;
 mod terms;
@@ -246,12 +246,12 @@ fn fold<'t>(
             }
         }
     }
-    // In jq the result of a fold is not a path, even if its value came from one.
+    // In jq the result of a fold is not a path, even if the value of the result came from a path.
     call("jq_no_path", [Term::Fold(name, source.into(), bound, args)])
 }
 
-/// An object. jq computes its fields from left to right, and stops at the first field that fails or
-/// yields nothing. jaq also computes the fields after a failed one.
+/// Rewrites an object. jq computes the fields of an object from left to right, and stops at the
+/// first field that fails or yields nothing. jaq also computes the fields after a field that fails.
 fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t str> {
     let yields_one =
         |(name, value): &(_, Option<_>)| is_single(name) && value.as_ref().is_none_or(is_single);

@@ -1,8 +1,9 @@
 //! The fields that an expression names and expects in records.
 //!
-//! If no record has such a field, its name is nearly always a typo: the field is null then, and jq
-//! raises no error. A field that may be missing is written as `.a?`, `.a // 0`, `has("a")`,
-//! `.a == null` or `try .a`. Fields in these forms are not expected, so they are not reported.
+//! If no record has such a field, its name is nearly always a typo. jq raises no error for it,
+//! because a missing field is null. A field that may be missing is written as `.a?`, `.a // 0`,
+//! `has("a")`, `.a == null` or `try .a`. Fields in these forms are not expected, so they are not
+//! reported.
 
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};

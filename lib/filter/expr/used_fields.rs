@@ -167,8 +167,9 @@ impl Reach {
                 StrPart::Term(_) => return None,
             }
         }
-        // Before jaq gets a record, half of a surrogate pair in it is replaced by this character.
-        // So the whole record is needed to find such a field.
+        // Before jaq gets a record, half of a surrogate pair in the record is replaced by this
+        // character. So the whole record is needed to find a field whose name contains this
+        // character.
         if field.contains('\u{fffd}') {
             return None;
         }
