@@ -17,7 +17,8 @@ pub struct FieldWatch {
 }
 
 impl FieldWatch {
-    /// Watches the first 64 of these fields. Each has the option that names it, and its slot.
+    /// Watches the first 64 of these fields. Each field is a pair: the option that names the field,
+    /// and the slot of the field.
     pub fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
         fields.truncate(MOST);
         FieldWatch {
