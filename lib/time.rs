@@ -93,7 +93,8 @@ impl Timestamp {
 
     /// Reads only RFC 3339. A text in this format contains a zone, so it means exactly one instant.
     pub fn parse_instant(text: &str) -> Option<Timestamp> {
-        // A quick test. A failed parse is slow, and an input can have millions of local times.
+        // This test is quick. A failed parse is slow, and an input can have millions of local
+        // times.
         if text.as_bytes().get(4) != Some(&b'-') {
             return None;
         }

@@ -12,7 +12,7 @@ use super::{HOUR_MS, Timestamp, Unreadable};
 pub enum Grain {
     /// A fixed number of milliseconds. One of the borders between buckets is the Unix epoch.
     Fixed(i64),
-    /// A day in the zone: 23, 24 or 25 hours.
+    /// A day in the zone: 24 hours, or more or fewer if the clocks change on this day.
     Day,
     /// Seven days. The first day is N days after Monday: 0 is Monday, 6 is Sunday.
     Week(u32),
