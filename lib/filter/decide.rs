@@ -31,7 +31,7 @@ const REJECTS: usize = 1000;
 pub struct FilterJob {
     /// The flags about call detail records.
     pub flags: CdrArgs,
-    /// The expression; `None` keeps every record.
+    /// The expression. With `None`, the flags alone decide.
     pub expr: Option<String>,
     /// The content of `$ENV` in the expression.
     pub env: Vec<(String, String)>,

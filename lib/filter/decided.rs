@@ -23,7 +23,7 @@ pub struct Decided {
 /// A kept record.
 #[derive(Clone, Copy, Debug)]
 pub struct KeptRecord {
-    /// The end of the record in the bytes of all kept records. The next record starts there.
+    /// The offset of the record's end in `Decided::kept`. The next record starts at this offset.
     pub end: usize,
     /// The key of the record for --dedupe, if a key is needed and the record has one.
     pub key: Option<RecordHash>,

@@ -2,9 +2,9 @@
 //! module uses the crates of jaq.
 //!
 //! An expression decides each record separately: it cannot read the next record (`input`), end the
-//! run (`halt`) or load files (`import`). Its numbers behave as in jaq: integers compare exactly,
-//! other numbers are 64-bit floats. Where jaq differs from jq, `prelude.jq` and `library` redefine
-//! functions, and `jq_rewrite` replaces operators in the parsed expression.
+//! run (`halt`) or load files (`import`). The numbers of an expression behave as in jaq: integers
+//! compare exactly, other numbers are 64-bit floats. Where jaq differs from jq, `prelude.jq` and
+//! `library` redefine functions, and `jq_rewrite` replaces operators in the parsed expression.
 
 mod explain;
 mod fast;
@@ -110,7 +110,7 @@ impl Expr {
     }
 
     /// Compiles an expression for jaq, which then gets the whole record. Tests compare the results
-    /// of the other engines with the results of this one.
+    /// of the other engines with these results.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
         let (limits, position) = (LimitArgs::default(), Arc::<Position>::default());
         position.enter(&text.into(), Some(0), 0);

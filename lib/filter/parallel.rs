@@ -137,7 +137,7 @@ fn write(
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {
                 // In a live stream, the reader of the output needs the finished records before this
-                // thread waits.
+                // thread waits for the next block.
                 scan.flush()?;
                 match decided.recv() {
                     Ok(block) => block?,

@@ -6,7 +6,7 @@
 
 use memchr::memmem::Finder;
 
-/// A list of texts. The line of every kept record contains at least one of them.
+/// A list of texts. The line of every kept record contains at least one of the texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clause {
     texts: Vec<String>,
@@ -25,9 +25,9 @@ pub(crate) enum Spelled {
 }
 
 impl Clause {
-    /// The clause for records that contain at least one of `texts`. `None` if one of them cannot be
-    /// searched, because JSON can write each of its characters in several ways, or if there are no
-    /// texts.
+    /// The clause for records that contain at least one of `texts`. `None` if there are no texts,
+    /// or if one of the texts cannot be searched because JSON can write each character of this text
+    /// in several ways.
     pub(crate) fn any<'t>(
         texts: impl IntoIterator<Item = &'t str>,
         spelled: Spelled,

@@ -83,8 +83,8 @@ impl<R: Read> ArrayStream<R> {
 pub enum Measured {
     /// The value has this many bytes.
     Value(usize),
-    /// The value is an object with an array under the key. The number counts the bytes of the value
-    /// up to the `[` of this array, inclusive.
+    /// The value is an object with an array under the key that the caller gave. The number counts
+    /// the bytes of the value up to the `[` of this array, inclusive.
     Array(usize),
 }
 

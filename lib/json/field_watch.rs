@@ -45,7 +45,7 @@ impl FieldWatch {
         });
     }
 
-    /// One bit for each watched field: 1 if a record had it.
+    /// One bit for each watched field: 1 if a record had this field.
     pub fn seen(&self) -> u64 {
         self.seen
     }

@@ -27,8 +27,8 @@ pub struct Fields {
     slots: usize,
 }
 
-/// The positions of the wanted fields in a line. Use one `Finds` for all lines, so that its memory
-/// is reused.
+/// The positions of the wanted fields in a line. A caller uses one `Finds` for all lines, so that
+/// its memory is reused.
 #[derive(Debug, Default)]
 pub struct Finds(Vec<Find>);
 

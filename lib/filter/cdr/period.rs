@@ -1,4 +1,4 @@
-//! The time of a record, and the test whether it is between `--from` and `--to`.
+//! The time of a record, and the test whether this time is between `--from` and `--to`.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Decides expressions that need only a few fields of a record, directly from the line.
 //!
 //! This engine supports the part of jq's language that nearly every filter uses. It decides a
-//! record only if it is certain of the result. If it does not support a value, or if jaq would
-//! raise an error, the result is [`Fallback`], and jaq decides the record. So the engine is small,
-//! and each error has one text.
+//! record only if it is certain of the result. If the engine does not support a value, or if jaq
+//! would raise an error, the result is [`Fallback`], and jaq decides the record. So the engine is
+//! small, and each error has one text.
 //!
 //! A term of this engine yields one value or no value, never several. These terms yield no value:
 //! `empty`, and sometimes `select`, a path with `?`, functions such as `strings`, and terms that

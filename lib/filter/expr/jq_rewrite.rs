@@ -129,7 +129,8 @@ pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
         body => body,
     };
     if calls_itself {
-        // Inside an `if`, a tail call stays a tail call, and a path stays a path.
+        // The check is the condition of an `if`, because inside an `if` a tail call stays a tail
+        // call, and a path stays a path.
         let check = Term::Call("jq_check", Vec::new());
         body = Term::IfThenElse(vec![(check, body)], None);
     }
@@ -203,8 +204,8 @@ fn take_apart<'t>(
     bind(value, name, body)
 }
 
-/// A fold is `reduce` or `foreach`. If its update yields several values, the fold continues with
-/// the last value. If its update yields none, the fold continues with null.
+/// Rewrites a fold: `reduce` or `foreach`. If the update of a fold yields several values, the fold
+/// continues with the last value. If the update yields no value, the fold continues with null.
 fn fold<'t>(
     name: &'t str,
     source: Term<&'t str>,
@@ -271,7 +272,8 @@ fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t s
     bind(first, OBJECT, whole)
 }
 
-/// Rewrites a field of an object. If the name is computed, it must be a string.
+/// Rewrites a field of an object. If the name is computed, the rewritten field checks that the name
+/// is a string.
 fn field<'t>(
     (name, value): (Term<&'t str>, Option<Term<&'t str>>),
 ) -> (Term<&'t str>, Option<Term<&'t str>>) {

@@ -262,8 +262,8 @@ fn collect<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     Box::new(std::iter::once(run()))
 }
 
-/// The joined texts of an array. If jaq joined them one by one, it would keep each intermediate
-/// text.
+/// The joined texts of an array. If jaq joined the texts one by one, it would keep each
+/// intermediate text in memory.
 fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let mut whole = Vec::new();
     if let Val::Arr(texts) = &texts {

@@ -11,8 +11,9 @@ use jaq_core::path::{Opt, Part, Path};
 use super::fast::step;
 use crate::json::fields::{Fields, Slot, Step};
 
-/// The fields of `term` that have a slot in `fields`, in jq's notation. If a path has no slot, but
-/// its first step has one, the field is that first step.
+/// The fields of `term` that have a slot in `fields`, in jq's notation. If the path of a field has
+/// no slot, but the first step of the path has one, the first step is returned instead of the
+/// field.
 pub(super) fn watched(term: &Term<&str>, fields: &Fields) -> Vec<(String, Slot)> {
     let mut paths = Vec::new();
     collect(term, &mut paths);

@@ -8,7 +8,7 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::{Part, Path};
 
-/// The fields of the record that `term` can see; `None` if it can see the whole record.
+/// The fields of the record that `term` can see; `None` if `term` can see the whole record.
 pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
     let mut reach = Reach::default();
     reach.term(term, TermInput::Record)?;

@@ -1,4 +1,4 @@
-//! Values of the fast engine. They compare as in jaq.
+//! Values of the fast engine. Comparing two of them gives the same result as in jaq.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -68,7 +68,8 @@ pub(super) fn computed(term: Term<&str>) -> Term<&str> {
     }
 }
 
-/// Adds the names in a definition to `defined`: its own name and the names of its parameters.
+/// Adds the names in a definition to `defined`: the name of the definition, and the names of its
+/// parameters.
 fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
     defined.push(def.name);
     defined.extend(&def.args);
