@@ -2,7 +2,7 @@
 //!
 //! Most expressions use a few fields of the record and never the record as a whole. Then only these
 //! fields are decoded. This is safe because the record is an object: if reading one of its fields
-//! raises an error, the error does not show the other fields.
+//! raises an error, the message of the error does not contain the other fields.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};

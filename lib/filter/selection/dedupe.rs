@@ -1,4 +1,5 @@
-//! The keys of all records so far: up to a limit in memory, further keys in a file.
+//! The keys of all records so far. The first keys, up to a limit, are in memory; all further keys
+//! are in a file.
 //!
 //! Only half of the SHA-256 digest of a key is stored. The probability that two of 10^12 keys have
 //! the same half is 10^-15, even if somebody tries to make such keys.

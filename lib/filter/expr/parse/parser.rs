@@ -117,7 +117,8 @@ impl<'t> Parser<'t> {
         is_next
     }
 
-    /// Consumes a symbol. If another token is next, the error says that `name` was expected.
+    /// Consumes a symbol. An error if another token is next; `name` describes the symbol in the
+    /// error.
     pub(super) fn symbol(&mut self, symbol: &str, name: &'static str) -> Parsed<'t, ()> {
         match self.takes(symbol) {
             true => Ok(()),
