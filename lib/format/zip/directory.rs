@@ -16,8 +16,8 @@ const ENTRY: &[u8] = b"PK\x01\x02";
 /// A member as the central directory describes it.
 #[derive(Debug)]
 pub struct Member {
-    /// The name, for messages and records. Never open a file by this name. Control characters are
-    /// replaced, so that the name stays on one line.
+    /// The name, for messages and records. No file may be opened or created by this name. Control
+    /// characters are replaced, so that the name stays on one line.
     pub name: String,
     /// The inflated size in bytes.
     pub size: u64,
