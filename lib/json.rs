@@ -9,7 +9,7 @@
 //! [`array_stream`] reads the elements of an array while it arrives, and `cursor` steps through a
 //! valid text. There are three readers of JSON for three purposes: `fields` must validate,
 //! `array_stream` must be able to wait in the middle of a value, and `cursor` is fast because it
-//! does neither.
+//! neither validates nor waits.
 
 pub mod array_stream;
 pub mod bad_line;

@@ -60,8 +60,8 @@ pub struct Survey {
     path: PathBuf,
     file: Output,
     before: Before,
-    /// The facts about each type of record, by its name. The name is empty for records without a
-    /// type.
+    /// The facts about each type of record. The key is the name of the type; it is empty for
+    /// records without a type.
     kinds: HashMap<String, TypeSurvey>,
     /// The number of records and invalid lines that are not in the report, because their types came
     /// after the first 100 types.

@@ -1,9 +1,9 @@
 //! Points in time and lengths of time, as users and vendors spell them.
 //!
-//! Only this module and the time functions of jq in `filter` use the crate chrono; only this
-//! module uses the time zones of jiff. A [`Timestamp`] is a number of milliseconds since the Unix
-//! epoch, UTC: the unit of every vendor's records. A text without a zone is read as UTC, because
-//! the vendor's hours are in UTC.
+//! Only this module and the time functions of jq in `filter` use the crate chrono; only this module
+//! uses the time zones of jiff. A [`Timestamp`] is a number of milliseconds since the Unix epoch,
+//! UTC, as in call detail records and in Dialpad's messages. A text without a zone is read as UTC,
+//! because the hours of the Exports API are in UTC.
 
 use std::fmt;
 use std::time::Duration;
@@ -93,7 +93,8 @@ impl Timestamp {
 
     /// Reads only RFC 3339. A text in this format contains a zone, so it means exactly one instant.
     pub fn parse_instant(text: &str) -> Option<Timestamp> {
-        // A quick test. A failed parse is slow, and an input can have millions of local times.
+        // This test is quick. A failed parse is slow, and an input can have millions of local
+        // times.
         if text.as_bytes().get(4) != Some(&b'-') {
             return None;
         }

@@ -1,8 +1,8 @@
 //! Reads inputs as blocks of whole lines.
 //!
-//! A block is the result of one read, up to its last newline. The bytes after that newline start
-//! the next block. So a record of a live stream is passed on at once, and a file is read in large
-//! blocks. A block grows only if a line is longer than the block.
+//! A block contains the bytes of one read, up to the last newline in them. The bytes after that
+//! newline start the next block. So a record of a live stream is passed on at once, and a file is
+//! read in large blocks. A block grows only if a line is longer than the block.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -136,20 +136,21 @@ impl Inputs {
         true
     }
 
-    /// Reads once, or until the block contains the end of a line.
+    /// Reads until the block contains the end of a line, or the input ends. Often one read is
+    /// enough.
     fn read(&mut self, block: &mut LineBlock) {
         let Some(open) = &mut self.open else { return };
         block.source = open.source.clone();
         block.offset = open.offset;
         let bytes = &mut block.bytes;
-        // After a long line was decided, most of its memory is freed.
+        // After a long line was decided, most of the memory that it took is freed.
         if bytes.len() > 4 * self.sizes.block {
             bytes.truncate(self.sizes.block);
             bytes.shrink_to_fit();
         }
         let mut end = self.carry.len();
-        // The memory has one byte more than the longest line. So if a line fills the memory, it is
-        // too long.
+        // The memory grows to at most one byte more than the longest line. So a line that fills
+        // this memory is too long.
         let room = self.sizes.line + 1;
         bytes.resize(bytes.len().max(self.sizes.block.min(room)).max(end + 1), 0);
         bytes[..end].copy_from_slice(&self.carry);
@@ -162,8 +163,8 @@ impl Inputs {
                     break;
                 }
                 if end == bytes.capacity() {
-                    // While the memory grows, both the old and the new memory are in use. So it
-                    // grows only a few times.
+                    // While the memory grows, both the old and the new memory are in use. So the
+                    // memory grows only a few times.
                     bytes.reserve_exact((end * 16).min(room) - end);
                 }
                 bytes.resize((end * 2).min(bytes.capacity()).min(room), 0);
@@ -205,8 +206,8 @@ impl Inputs {
     }
 }
 
-/// Waits until there is data, or until reading is stopped; true if it is stopped. Without `stop`,
-/// returns false at once, so the next read may have to wait.
+/// Waits until there is data, or until reading is stopped. Returns true if reading is stopped.
+/// Without `stop`, returns false at once, so the next read may have to wait.
 fn is_stopped(file: &File, stop: Option<&PipeReader>) -> bool {
     stop.is_some_and(|stop| readiness::is_stopped(file, stop))
 }

@@ -3,7 +3,8 @@
 //! - `group` in a dialog's record is not the OCP group but the id that the
 //!   dialogs of one call share.
 //! - `time` in a `dialog_end` is the time when the dialog *started*.
-//! - An unknown value is an absent field, null, `""`, or the text `undefined` or `null`.
+//! - Records show an unknown value as an absent field, as null, as `""`, or as the text `undefined`
+//!   or `null`.
 //! - A field that is a number today can be a string in the service's next release.
 
 pub mod flags;
@@ -28,7 +29,8 @@ use crate::time::zone::Zone;
 /// Whether the flags keep a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The time of the kept record, if it is needed and the record has one.
+    /// The record is kept. Contains the time of the record, if the time is needed and the record
+    /// has a time.
     Keep(Option<Timestamp>),
     Drop,
 }
@@ -44,8 +46,9 @@ pub(super) struct Cdr {
 }
 
 impl Cdr {
-    /// Compiles the flags; adds the needed fields to `fields`. With `timed`, times are needed even
-    /// if no flag uses them. `now` has the current time, and the time zone for `today`.
+    /// Compiles the flags, and adds the fields that they need to `fields`. With `timed`, the times
+    /// of records are needed even if no flag uses them. `now` contains the current time, and the
+    /// time zone in which `today` begins.
     pub(super) fn new(
         args: &CdrArgs,
         now: (Timestamp, Zone),
@@ -134,8 +137,9 @@ impl Cdr {
         }
     }
 
-    /// The number of records since the last call that have no time although --from or --to needs
-    /// one. Only records that pass all other flags except --kvp are counted.
+    /// Counts since the last call of this function: the number of records that have no time
+    /// although --from or --to needs one. Only records that pass all other flags except --kvp are
+    /// counted.
     pub(super) fn take_without_time(&mut self) -> u64 {
         std::mem::take(&mut self.without_time)
     }

@@ -31,7 +31,7 @@ const REJECTS: usize = 1000;
 pub struct FilterJob {
     /// The flags about call detail records.
     pub flags: CdrArgs,
-    /// The expression; `None` keeps every record.
+    /// The expression. With `None`, the flags alone decide.
     pub expr: Option<String>,
     /// The content of `$ENV` in the expression.
     pub env: Vec<(String, String)>,
@@ -39,7 +39,7 @@ pub struct FilterJob {
     pub limits: LimitArgs,
     /// The time that `now` in a flag means.
     pub now: Timestamp,
-    /// Whether times are needed even if no flag uses them.
+    /// Whether the times of records are needed even if no flag uses them.
     pub timed: bool,
     /// The field with the array of records in each line; `None` if each line is a record.
     pub envelope: Option<String>,
@@ -70,7 +70,7 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// Compiles the options. Status 2 if they are invalid.
+    /// Compiles the options. An error with status 2 if they are invalid.
     pub fn new(job: &FilterJob) -> anyhow::Result<Decider> {
         let mut fields = Fields::default();
         let projection = Projection::new(&job.projection, &mut fields)?;
@@ -84,7 +84,7 @@ impl Decider {
         let needles = expr.iter().flat_map(Expr::needles);
         let needles: Vec<_> = cdr.needles().into_iter().chain(needles).collect();
         // A line that the prefilter skips counts as one record. An envelope can hold several
-        // records, so there is no prefilter then.
+        // records, so with an envelope there is no prefilter.
         let looks_outside = job.trusted && job.envelope.is_none();
         let prefilter = looks_outside.then(|| Prefilter::new(needles)).flatten();
         let mut watched = Vec::new();
@@ -110,7 +110,7 @@ impl Decider {
         })
     }
 
-    /// Says which engine decides the records, and why a faster engine cannot do it.
+    /// Says which engine decides the records, and why a faster engine cannot decide them.
     pub fn explain(&self) -> String {
         self.expr.as_ref().map_or_else(
             || "fast: decided by flags, or nothing to decide".to_owned(),
@@ -144,8 +144,8 @@ impl Decider {
         self.projection.header()
     }
 
-    /// Sets the current block for messages. Its lines are those of `source` from byte `offset` on,
-    /// and `lines_before` lines come before it, if that number is known.
+    /// Sets the current block, for messages. The block starts at byte `offset` of `source`.
+    /// `lines_before` is the number of lines of `source` before the block; `None` if it is unknown.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         if let Some(expr) = &self.expr {
             expr.enter(source, lines_before, offset);
@@ -175,8 +175,8 @@ impl Decider {
         at
     }
 
-    /// Decides the line at `place`. `text` is the same line as text; `None` if it is possibly not
-    /// valid UTF-8.
+    /// Decides the line at `place`. `text` is the same line as text; `None` if the line is possibly
+    /// not valid UTF-8.
     fn line(
         &mut self,
         block: &[u8],

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub struct Decided {
     /// The kept records, in the format in which they are printed.
     pub kept: Vec<u8>,
-    /// Facts about each record in `kept` for --dedupe and --sample; empty without these flags. If
-    /// it is not empty, `counts.kept` does not count these records.
+    /// Facts about each record in `kept` for --dedupe and --sample; empty without these flags. With
+    /// one of these flags, `counts.kept` does not count the records in `kept`.
     pub each: Vec<KeptRecord>,
     /// The rejected records.
     pub rejects: Vec<Rejected>,
@@ -23,7 +23,7 @@ pub struct Decided {
 /// A kept record.
 #[derive(Clone, Copy, Debug)]
 pub struct KeptRecord {
-    /// The end of the record in the bytes of all kept records. The next record starts there.
+    /// The offset of the record's end in `Decided::kept`. The next record starts at this offset.
     pub end: usize,
     /// The key of the record for --dedupe, if a key is needed and the record has one.
     pub key: Option<RecordHash>,

@@ -1,10 +1,10 @@
-//! Expressions in jq's language, for which jaq is an engine in Rust. Only this module uses the jaq
-//! crates.
+//! Expressions in jq's language. jaq is an engine for this language, written in Rust. Only this
+//! module uses the crates of jaq.
 //!
 //! An expression decides each record separately: it cannot read the next record (`input`), end the
-//! run (`halt`) or load files (`import`). Its numbers behave as in jaq: integers compare exactly,
-//! other numbers are 64-bit floats. Differences between jaq and jq are corrected: for functions in
-//! `prelude.jq`, for operators by changing the parsed expression (`jq_rewrite`).
+//! run (`halt`) or load files (`import`). The numbers of an expression behave as in jaq: integers
+//! compare exactly, other numbers are 64-bit floats. Where jaq differs from jq, `prelude.jq` and
+//! `library` redefine functions, and `jq_rewrite` replaces operators in the parsed expression.
 
 mod explain;
 mod fast;
@@ -110,7 +110,7 @@ impl Expr {
     }
 
     /// Compiles an expression for jaq, which then gets the whole record. Tests compare the results
-    /// of the other engines with the results of this one.
+    /// of the other engines with these results.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
         let (limits, position) = (LimitArgs::default(), Arc::<Position>::default());
         position.enter(&text.into(), Some(0), 0);
@@ -157,8 +157,8 @@ impl Expr {
         }
     }
 
-    /// Sets the current block for messages. Its lines are those of `source` from byte `offset` on,
-    /// and `lines_before` lines come before it, if that number is known.
+    /// Sets the current block, for messages. The block starts at byte `offset` of `source`.
+    /// `lines_before` is the number of lines of `source` before the block; `None` if it is unknown.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         self.position.enter(source, lines_before, offset);
     }
@@ -187,7 +187,7 @@ impl Expr {
         self.assigns
     }
 
-    /// Says which engine decides the records, and why a faster engine cannot do it.
+    /// Says which engine decides the records, and why a faster engine cannot decide them.
     pub(super) fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
@@ -202,7 +202,7 @@ impl Expr {
         }
     }
 
-    /// The expression, compiled for jaq. This is done at the first record that the fast engine
+    /// The expression, compiled for jaq. It is compiled at the first record that the fast engine
     /// cannot decide.
     fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, BadLine> {
         if let Some(jaq) = cell.get() {

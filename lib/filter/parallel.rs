@@ -26,7 +26,8 @@ struct NumberedBlock {
     turn: u64,
     block: LineBlock,
     decided: Decided,
-    /// The lines before this byte of the block are decided. The writer decides the others.
+    /// The lines before this byte of the block are decided. The writer decides the lines from this
+    /// byte on.
     end: usize,
 }
 
@@ -136,7 +137,7 @@ fn write(
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {
                 // In a live stream, the reader of the output needs the finished records before this
-                // thread waits.
+                // thread waits for the next block.
                 scan.flush()?;
                 match decided.recv() {
                     Ok(block) => block?,

@@ -6,12 +6,12 @@
 
 use memchr::memmem::Finder;
 
-/// A list of texts. The line of every kept record contains at least one of them.
+/// A list of texts. The line of every kept record contains at least one of the texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clause {
     texts: Vec<String>,
     /// Whether at least one of the texts is a field name. More lines contain a field name than a
-    /// value, so the search for it excludes fewer lines.
+    /// value, so the search for a field name excludes fewer lines.
     names: bool,
 }
 
@@ -25,9 +25,9 @@ pub(crate) enum Spelled {
 }
 
 impl Clause {
-    /// The clause for records that contain at least one of `texts`. `None` if one of them cannot be
-    /// searched, because JSON can write each of its characters in several ways, or if there are no
-    /// texts.
+    /// The clause for records that contain at least one of `texts`. `None` if there are no texts,
+    /// or if one of the texts cannot be searched because JSON can write each character of this text
+    /// in several ways.
     pub(crate) fn any<'t>(
         texts: impl IntoIterator<Item = &'t str>,
         spelled: Spelled,
@@ -57,7 +57,7 @@ impl Clause {
     }
 
     /// How selective a clause is. Values are more selective than field names. Of two clauses of the
-    /// same kind, the one with the longer shortest text is more selective.
+    /// same kind, the more selective clause is the one whose shortest text is longer.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)

@@ -103,8 +103,9 @@ enum FieldSource {
 }
 
 impl Projection {
-    /// The output format that the flags ask for. The fields that it needs are added to `fields`.
-    /// Status 2 if the flags contradict each other.
+    /// The output format that the flags ask for. The fields that this format needs are added to
+    /// `fields`. An error with status 2 if a flag is invalid, or if the flags contradict each
+    /// other.
     pub fn new(args: &ProjectionArgs, fields: &mut Fields) -> anyhow::Result<Projection> {
         if args.count {
             return Ok(Projection::Nothing);
@@ -212,8 +213,9 @@ fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>
 }
 
 impl ProjectedField {
-    /// Makes an output field for a field of --select. If its path names one of `isos`, takes this
-    /// time out of `isos`; otherwise the value is a field of the record.
+    /// Makes an output field for a field of --select. If the path of the field names one of `isos`,
+    /// this time is taken out of `isos` and becomes the value. Otherwise the value is a field of
+    /// the record.
     fn selected(field: SelectedField, isos: &mut Vec<Iso>) -> ProjectedField {
         let plain = field.path.trim_start_matches('.');
         let value = match isos.iter().position(|iso| iso.name == plain) {

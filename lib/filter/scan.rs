@@ -117,7 +117,7 @@ impl<'a> Scan<'a> {
         let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
             // In a live stream, the reader of the output needs the finished records before this
-            // thread waits.
+            // thread waits for input.
             if !inputs.is_ready() {
                 self.flush()?;
             }
@@ -255,7 +255,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Logs warnings, and returns the counts. An error if an input could not be read, or if too
-    /// many records are bad. Call [`Scan::end`] before this.
+    /// many records are bad. The caller must call [`Scan::end`] before this.
     pub fn finish(self) -> anyhow::Result<FilterCounts> {
         if let Some(selection) = &self.selection {
             selection.say_without_key();

@@ -1,5 +1,5 @@
-//! Chooses which kept records are printed: the first of each key, or a random sample. The records
-//! are decided one after the other, in input order.
+//! Chooses which kept records are printed: the first record with each key, or a random sample. The
+//! selection takes the records one after the other, in input order.
 
 use std::io;
 use std::path::Path;

@@ -1,12 +1,13 @@
 //! ZIP archives, read member by member in constant memory.
 //!
 //! Only this module uses the crate `zip`. The crate reads the central directory at the end of the
-//! archive, one entry at a time. Its type `ZipArchive` would keep all entries in memory, and only
-//! the last of several members with one name. This module inflates the members itself, with
-//! positioned reads of shared bytes. This is a fifth faster and allows several threads. The crate
-//! `rawzip` 0.5 needs no unstable interface. But of all bytes that look like the end of a directory
-//! it tries only the last ones, which can be part of a comment or of data after the archive. It
-//! also does not find ZIP64 after other bytes, and does not decode names.
+//! archive, one entry at a time. The type `ZipArchive` of the crate is not used: it would keep all
+//! entries in memory, and if several members have one name, it would keep only the last of them.
+//! This module inflates the members itself, with positioned reads of shared bytes. This is a fifth
+//! faster and allows several threads. The crate `rawzip` 0.5 needs no unstable interface, but is
+//! not used: if several places look like the end of a directory, it tries only the last place,
+//! which can be in a comment or in data after the archive. It also does not find ZIP64 after other
+//! bytes, and does not decode names.
 //!
 //! An archive is not trusted. While a member is inflated, the size in the directory is an upper
 //! bound; at the end of the member, its size and checksum must match the directory. A member's

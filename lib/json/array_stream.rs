@@ -1,5 +1,5 @@
-//! Reads the elements of a JSON array while it arrives, with one element in memory: a reply with
-//! ten thousand records can have tens of megabytes.
+//! Reads the elements of a JSON array while the array arrives. Only one element is in memory,
+//! because a reply with ten thousand records can have tens of megabytes.
 //!
 //! This module only finds the ends of the elements. It does not check whether an element is valid
 //! JSON; the caller does this when it decodes the element.
@@ -83,8 +83,8 @@ impl<R: Read> ArrayStream<R> {
 pub enum Measured {
     /// The value has this many bytes.
     Value(usize),
-    /// The value has an array under the key. This many bytes are before the first element, and the
-    /// last of them is `[`.
+    /// The value is an object with an array under the key that the caller gave. The number counts
+    /// the bytes of the value up to the `[` of this array, inclusive.
     Array(usize),
 }
 

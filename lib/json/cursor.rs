@@ -20,8 +20,8 @@ impl<'t> TextCursor<'t> {
         &self.text[start..self.at]
     }
 
-    /// The next byte that is not white space, a comma or a colon. The caller can find the values of
-    /// a valid text without commas and colons.
+    /// The next byte that is not white space, a comma or a colon. In a valid text, a caller finds
+    /// the values even if it does not see commas and colons.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         let rest = &self.text.as_bytes()[self.at..];
         let blanks = rest
@@ -54,7 +54,8 @@ impl<'t> TextCursor<'t> {
     /// Skips a number or a word, and returns it.
     pub(crate) fn scalar(&mut self) -> &'t str {
         let start = self.at;
-        // Skip at least one byte, so that a loop of the caller ends even if the text is not valid.
+        // At least one byte is skipped, so that a loop of the caller ends even if the text is not
+        // valid.
         self.step();
         let rest = &self.text.as_bytes()[self.at..];
         let is_end = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');

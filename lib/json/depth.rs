@@ -13,7 +13,8 @@ pub fn check(json: &str) -> Result<(), BadLine> {
 
 /// Refuses a JSON text that nests deeper than `most` levels.
 pub(crate) fn check_to(json: &str, most: usize) -> Result<(), BadLine> {
-    // For nearly every line it is enough to count all opening brackets, also those in strings.
+    // For nearly every line it is enough to count all opening brackets, even the brackets in
+    // strings.
     if openers(json.as_bytes()) > most && depth(json) > most {
         return Err(BadLine::new(format!("nested deeper than {most} levels")));
     }

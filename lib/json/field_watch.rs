@@ -17,7 +17,8 @@ pub struct FieldWatch {
 }
 
 impl FieldWatch {
-    /// Watches the first 64 of these fields. Each has the option that names it, and its slot.
+    /// Watches the first 64 of these fields. Each field is a pair: the option that names the field,
+    /// and the slot of the field.
     pub fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
         fields.truncate(MOST);
         FieldWatch {
@@ -44,7 +45,7 @@ impl FieldWatch {
         });
     }
 
-    /// One bit for each watched field: 1 if a record had it.
+    /// One bit for each watched field: 1 if a record had this field.
     pub fn seen(&self) -> u64 {
         self.seen
     }

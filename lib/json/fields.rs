@@ -27,8 +27,8 @@ pub struct Fields {
     slots: usize,
 }
 
-/// The positions of the wanted fields in a line. Use one `Finds` for all lines, so that its memory
-/// is reused.
+/// The positions of the wanted fields in a line. A caller uses one `Finds` for all lines, so that
+/// its memory is reused.
 #[derive(Debug, Default)]
 pub struct Finds(Vec<Find>);
 
@@ -53,7 +53,8 @@ pub enum Found<'l> {
 }
 
 impl Fields {
-    /// Adds a field: `time`, or `flow.type` for a field of an object. Returns its slot.
+    /// Adds the field at a path, for example `time`, or `flow.type` for a field of the object
+    /// `flow`. Returns the slot of the field.
     pub fn want(&mut self, path: &str) -> Slot {
         let steps: Vec<Step> = path
             .split('.')
@@ -62,13 +63,13 @@ impl Fields {
         self.want_steps(&steps)
     }
 
-    /// Adds a field at the top level of the record. Its name can contain any characters. Returns
-    /// its slot.
+    /// Adds a field at the top level of the record. The name of the field can contain any
+    /// characters. Returns the slot of the field.
     pub fn want_name(&mut self, name: String) -> Slot {
         self.want_steps(&[Step::Name(name)])
     }
 
-    /// Adds the field at a path. Returns its slot.
+    /// Adds the field at a path. Returns the slot of the field.
     pub fn want_steps(&mut self, path: &[Step]) -> Slot {
         let mut node = &mut self.root;
         for step in path {

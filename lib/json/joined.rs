@@ -26,7 +26,7 @@ enum JsonPlace {
     Escape(usize),
 }
 
-/// Joins the lines of each value in an input that arrives in blocks. Between two blocks, it
+/// Joins the lines of each value in an input that arrives in blocks. Between two blocks, the joiner
 /// remembers the place in the input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Joiner(JsonPlace);

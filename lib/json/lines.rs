@@ -1,7 +1,7 @@
 //! Newline-delimited JSON: reads lines with their numbers and offsets, and writes records.
 //!
-//! Lines are found without decoding, so that a filter can output the original bytes. All
-//! programs use these functions to split lines and to remove byte order marks.
+//! Lines are found without decoding, so that a filter can output the original bytes. Programs split
+//! lines of records, and remove byte order marks from these lines, with these functions.
 
 use std::io::{self, Read, Write};
 
@@ -28,7 +28,8 @@ pub struct Line<'a> {
 }
 
 /// A byte order mark. It belongs to the encoding, not to a record. Some programs write it at the
-/// start of every file, and users concatenate files, so it can be at the start of any line.
+/// start of every file, and users concatenate files, so a byte order mark can be at the start of
+/// any line.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The length of the first line of `bytes`, with its line end.
@@ -216,7 +217,7 @@ pub fn push_string(line: &mut Vec<u8>, text: &str) {
     line.push(b'"');
     for stretch in text.as_bytes().chunks(32) {
         let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-        // No early exit, so that the processor tests many bytes at once.
+        // This test has no early exit, so that the processor tests many bytes at once.
         if !stretch.iter().fold(false, |any, byte| any | special(*byte)) {
             line.extend_from_slice(stretch);
             continue;

@@ -1,4 +1,4 @@
-//! A JSON object to which a program adds fields. The other values keep their text, so that an id of
+//! A JSON object to which a program adds fields. All other values keep their text, so that an id of
 //! 20 digits or a number such as `1.10` does not change.
 
 use std::fmt;

@@ -4,7 +4,7 @@ use super::fields::Step;
 
 const EXAMPLE: &str = "a path looks like flow.type, kvps[0].value or .\"odd name\"";
 
-/// Parses a path with or without the first dot. Returns an error text if it is not a path.
+/// Parses a path with or without the first dot. Returns an error text if `text` is not a path.
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     let text = spaced(text.trim_end_matches(SPACES));
     let mut rest = text.strip_prefix('.').unwrap_or(text);
@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// The parts of a list between its commas. Commas in quotes do not count.
+/// The parts of a list between its commas. A comma in quotes does not end a part.
 pub fn split(list: &str) -> Vec<&str> {
     let mut in_quotes = false;
     list.split(move |char| {
@@ -43,7 +43,7 @@ fn spaced(text: &str) -> &str {
 }
 
 /// Parses a name directly after a dot, or a name in quotes such as `"odd name"`. Also returns the
-/// text after it.
+/// text after the name.
 fn name(text: &str) -> Result<(Step, &str), String> {
     if spaced(text).starts_with('"') {
         let (name, rest) = quoted(spaced(text))?;

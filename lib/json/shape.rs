@@ -1,4 +1,4 @@
-//! The shape of a JSON value: its keys and types, without values.
+//! The shape of a JSON value: the keys, and the types of the values, but no values.
 
 use serde_json::{Map, Value};
 

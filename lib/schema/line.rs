@@ -58,7 +58,8 @@ struct Types {
 }
 
 impl PathLine<'_> {
-    /// Names this path if it is new, or its new types, in a few words. `None` if nothing is new.
+    /// Names this path, in a few words, if the path is new. If only types at this path are new,
+    /// names the path and these types. `None` if nothing is new.
     pub(super) fn news(&self) -> Option<String> {
         let kind = self.message_type.unwrap_or("without a type");
         let path = if self.path.is_empty() {

@@ -15,8 +15,8 @@ pub struct RecordLocation {
     pub line: u64,
 }
 
-/// Where something was first seen. `record` is the number of that record among the records of its
-/// type, counted from 1.
+/// Where something was first seen. `record` is the number of the record in which it was seen, among
+/// the records of the same type, counted from 1.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct First {
     source: String,

@@ -147,7 +147,7 @@ impl Tree {
         }
     }
 
-    /// The child of `node` for the key `name`, given with quotes. `None` if a limit is reached.
+    /// The child of `node` for the key `name`, which is in quotes. `None` if a limit is reached.
     fn child(&mut self, node: usize, name: &str) -> Option<usize> {
         let name = text(name);
         if let Some(child) = self.nodes[node].names.get(name.as_ref()) {

@@ -12,7 +12,7 @@ use super::{HOUR_MS, Timestamp, Unreadable};
 pub enum Grain {
     /// A fixed number of milliseconds. One of the borders between buckets is the Unix epoch.
     Fixed(i64),
-    /// A day in the zone: 23, 24 or 25 hours.
+    /// A day in the zone: 24 hours, or more or fewer if the clocks change on this day.
     Day,
     /// Seven days. The first day is N days after Monday: 0 is Monday, 6 is Sunday.
     Week(u32),
@@ -85,7 +85,7 @@ impl BucketCalendar {
         self.floor(at.minus(Duration::from_millis(1)))
     }
 
-    /// All borders from `from` up to but not including `to`. `from` must be a border.
+    /// All borders from `from` on that are before `to`. `from` must be a border.
     pub fn borders(self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
         let first = (from < to).then_some(from);
         std::iter::successors(first, move |at| Some(self.next(*at)).filter(|at| *at < to))
@@ -108,8 +108,8 @@ impl Zone {
         }
     }
 
-    /// The first instant when the clocks of the zone show `local`. If they skip `local`, uses the
-    /// next local time that they show, in steps of 15 minutes.
+    /// The first instant when the clocks of the zone show `local`. If the clocks skip `local`, this
+    /// is the instant of the next local time that they show, tried in steps of 15 minutes.
     fn instant(self, local: NaiveDateTime) -> Timestamp {
         let quarters = (0..=96).map(|n| local + TimeDelta::minutes(15 * n));
         let mut found = quarters.filter_map(|local| self.first_instant(local));
@@ -139,8 +139,8 @@ impl Zone {
     }
 
     /// Reads a local time of the zone, such as `2026-11-01 00:00:00`. The date has slashes or
-    /// dashes; a blank or a `T` follows it. A fraction has 0 to 9 digits. A time that ends in
-    /// `Z` is UTC.
+    /// dashes. A blank or a `T` is between the date and the time. A fraction has 0 to 9 digits. A
+    /// time that ends in `Z` is UTC.
     pub fn parse(self, text: &str) -> Option<Timestamp> {
         let (text, zone) = match text.strip_suffix('Z') {
             Some(text) => (text, Zone::UTC),

@@ -19,8 +19,8 @@ pub enum DateOrder {
 
 /// Reads a local time as spreadsheets write it, `05-12-2024 6:15:45 PM`. The numbers of the date
 /// are separated by `-`, `/` or `.`. With AM or PM the clock has 12 hours, otherwise 24. If the
-/// clocks of the zone show this time twice, returns the first instant. If they skip this time,
-/// returns `None`.
+/// clocks of the zone show this time twice, returns the first instant. If the clocks skip this
+/// time, returns `None`.
 pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp> {
     let (a, b, c) = date_parts(text)?;
     let (year, month, day) = match order {

@@ -24,7 +24,8 @@ impl Zone {
     /// Coordinated Universal Time.
     pub const UTC: Zone = Zone(&UTC);
 
-    /// The local time at `at`, with its offset from UTC. After the year 9999 it is UTC.
+    /// The local time at `at`, with its offset from UTC. If `at` is after the year 9999, the result
+    /// is in UTC.
     pub(super) fn at(self, at: Timestamp) -> DateTime<FixedOffset> {
         let seconds = jiff::Timestamp::from_millisecond(at.0)
             .map_or(0, |instant| self.0.to_offset(instant).seconds());

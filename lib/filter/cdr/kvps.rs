@@ -31,8 +31,8 @@ impl Kvps {
         }
     }
 
-    /// A list of texts: if a record passes the test, its line contains at least one of them. `None`
-    /// if there is no such list.
+    /// A list of texts: if a record passes the test, its line contains at least one of the texts.
+    /// `None` if there is no such list.
     pub(super) fn needle(&self) -> Option<Clause> {
         let text = |(key, value): &'_ (String, String)| match value.as_str() {
             "" => key.clone(),

@@ -9,7 +9,8 @@ use crate::json::fields::{Fields, Record, Slot};
 /// The part of a field that is compared with the wanted values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The whole field. If the field has a value, the fields after it are not compared.
+    /// The whole field. If the field has a value, the fields that come later in the list are not
+    /// compared.
     Sure,
     /// The whole field.
     Whole,
@@ -17,9 +18,9 @@ pub(super) enum Part {
     LastSegment,
 }
 
-/// The fields with the OCP group, the most reliable first. An organization is often the group, and
-/// sometimes the group's parent. Application names have the form `<account>.<name>.<type>.<diamant
-/// application>.<OCP group>`.
+/// The fields with the OCP group, the most reliable field first. An organization is often the OCP
+/// group itself, and sometimes the parent of the OCP group. Application names have the form
+/// `<account>.<name>.<type>.<diamant application>.<OCP group>`.
 pub(super) const OCP_GROUP: [(&str, Part); 5] = [
     ("flow.ocp_group_name", Part::Sure),
     ("group_name", Part::Sure),
@@ -46,8 +47,8 @@ impl OneOf {
         }
     }
 
-    /// A list of texts: if a record passes the test, its line contains at least one of them. `None`
-    /// if there is no such list.
+    /// A list of texts: if a record passes the test, its line contains at least one of the texts.
+    /// `None` if there is no such list.
     pub(super) fn needle(&self) -> Option<Clause> {
         if self.wanted.iter().any(String::is_empty) {
             return None;

@@ -1,4 +1,4 @@
-//! The time of a record, and the test whether it is between `--from` and `--to`.
+//! The time of a record, and the test whether this time is between `--from` and `--to`.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use crate::time::zone::Zone;
 
 /// The range from `from` to before `to`, and the field that is compared with the range. Without
-/// `from` or `to`, the range has no limit on this side.
+/// `from`, the range has no start; without `to`, the range has no end.
 #[derive(Debug)]
 pub(super) struct Period {
     from: Option<Timestamp>,

@@ -40,7 +40,7 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
     }
 }
 
-/// Says at which line and column of `text` the slice `part` of it starts.
+/// Says at which line and column of `text` its slice `part` starts.
 pub(super) fn place(text: &str, part: &str) -> Cow<'static, str> {
     let start = part.as_ptr() as usize;
     let start = start.wrapping_sub(text.as_ptr() as usize).min(text.len());

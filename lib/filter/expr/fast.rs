@@ -1,12 +1,13 @@
 //! Decides expressions that need only a few fields of a record, directly from the line.
 //!
-//! This engine supports the part of jq's language that nearly every filter uses, and only where it
-//! is certain. If it does not support a value, or if jaq would raise an error, the result is
-//! [`Fallback`], and jaq decides the record. So the engine is small, and each error has one text.
+//! This engine supports the part of jq's language that nearly every filter uses. It decides a
+//! record only if it is certain of the result. If the engine does not support a value, or if jaq
+//! would raise an error, the result is [`Fallback`], and jaq decides the record. So the engine is
+//! small, and each error has one text.
 //!
-//! A term of this engine yields one value or none, never several. These yield none: `empty`, and
-//! sometimes `select`, a path with `?`, functions such as `strings`, and terms that contain one of
-//! these.
+//! A term of this engine yields one value or no value, never several. These terms yield no value:
+//! `empty`, and sometimes `select`, a path with `?`, functions such as `strings`, and terms that
+//! contain one of these.
 
 mod compile;
 mod eval;
@@ -37,8 +38,8 @@ impl Fast {
         env: &[(String, String)],
         fields: &mut Fields,
     ) -> Result<Fast, Unsupported> {
-        // The first call tests whether all of the expression compiles. If not, no fields must be
-        // added.
+        // The first call tests whether the whole expression compiles. If it does not, nothing may
+        // be added to `fields`.
         compile::whole(term, text, env, &mut Fields::default())?;
         compile::whole(term, text, env, fields).map(Fast)
     }

@@ -5,8 +5,8 @@
 //! call of `check` ends the evaluation: the record is bad, and the run continues. Every recursive
 //! definition and every range calls `check`.
 //!
-//! Some computations never call `check`, for example the comparison of values that share their
-//! parts a billion times. They would use up the memory or the stack, and the process would end
+//! Some computations never call `check`, for example the comparison of values that contain the same
+//! part a billion times. They would use up the memory or the stack, and the process would end
 //! without a message. So at twice the time limit (but not before one second), or at 1.5 times the
 //! memory limit, the watchdog ends the process, with status 65 and a message that names the line.
 
@@ -29,7 +29,7 @@ use crate::time::parse_positive_duration;
 /// How often the watchdog measures.
 const TICK: Duration = Duration::from_millis(20);
 
-/// If the size of the stack is unknown, this many bytes of it are assumed to be left.
+/// If the size of the stack is unknown, this many bytes of the stack are assumed to be left.
 const UNKNOWN_STACK: usize = 512 * 1024;
 
 /// The most bytes of a stack that calls may use. They are enough for several hundred thousand
@@ -93,8 +93,8 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Sets the current block. Its lines are those of `source` from byte `offset` on, and
-    /// `lines_before` lines come before it, if that number is known.
+    /// Sets the current block. The block starts at byte `offset` of `source`. `lines_before` is the
+    /// number of lines of `source` before the block; `None` if it is unknown.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         *lock(&self.block) = (Arc::clone(source), lines_before, offset);
     }
@@ -117,10 +117,10 @@ impl Position {
 /// The state that an evaluation shares with its watchdog.
 #[derive(Debug, Default)]
 struct Shared {
-    /// The current record, counted from 1; 0 for none.
+    /// The number of the current record, counted from 1; 0 if no record is evaluated now.
     record: AtomicU64,
-    /// The last record that has exceeded its time limit, and the last one that has exceeded its
-    /// memory limit.
+    /// The number of the last record that has exceeded the time limit (`late`) and of the last
+    /// record that has exceeded the memory limit (`large`).
     late: AtomicU64,
     large: AtomicU64,
     /// The memory in bytes that the process used before the current record.
@@ -135,13 +135,13 @@ struct Evaluation {
     lowest: usize,
     excess: Option<Excess>,
     most: u64,
-    /// The bytes that may be used before the memory is measured again.
+    /// The number of bytes that the evaluation may use before the memory is measured again.
     room: u64,
 }
 
 thread_local! {
-    // jaq's native functions get no state of ours, so they find the evaluation of their thread
-    // here.
+    // jaq passes no state of callpipe to native functions, so they find the evaluation of their
+    // thread here.
     static EVALUATION: RefCell<Option<Evaluation>> = const { RefCell::new(None) };
     static LOWEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
@@ -182,7 +182,7 @@ impl Guard {
         }
     }
 
-    /// Evaluates a record; an error if it exceeds a limit.
+    /// Evaluates a record. An error if the evaluation exceeds a limit.
     pub(super) fn run<T>(
         &self,
         evaluate: impl FnOnce() -> Result<T, BadLine>,
@@ -351,7 +351,8 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     }
 }
 
-/// Calls `run` in a thread with a large stack, or in this thread if the system cannot create one.
+/// Calls `run` in a thread with a large stack, or in this thread if the system cannot create such a
+/// thread.
 pub fn on_deep_stack<T: Send>(limits: &LimitArgs, run: impl FnOnce() -> T + Clone + Send) -> T {
     let ran = thread::scope(|scope| {
         let thread = spawn(scope, limits, run.clone());

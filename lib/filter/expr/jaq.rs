@@ -35,7 +35,8 @@ impl fmt::Debug for Jaq {
 }
 
 impl Jaq {
-    /// Compiles an expression. If the expression is invalid, the error names the place in it.
+    /// Compiles an expression. If the expression is invalid, the error names the place in the
+    /// expression.
     pub(super) fn compile(
         text: &str,
         env: &[(String, String)],
@@ -76,8 +77,8 @@ impl Jaq {
         })
     }
 
-    /// Whether the expression yields a value other than false and null. It stops at the first such
-    /// value. An error if the expression fails or exceeds a limit.
+    /// Whether the expression yields a value other than false and null. The evaluation stops at the
+    /// first such value. An error if the expression fails or exceeds a limit.
     pub(super) fn keeps(&self, record: Val) -> Result<bool, BadLine> {
         let start = || Guard::start(self.limits, &self.position);
         self.guard.get_or_init(start).run(|| self.evaluate(record))

@@ -1,7 +1,7 @@
 //! Rewrites an expression so that jaq gives the results of jq.
 //!
-//! A function with different results is redefined in the library. An operator cannot be
-//! redefined, so it is replaced by a function call.
+//! A function that gives other results in jaq than in jq is redefined in the library. An operator
+//! that gives other results cannot be redefined, so it is replaced by a function call.
 
 mod path_terms;
 mod terms;
@@ -129,7 +129,8 @@ pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
         body => body,
     };
     if calls_itself {
-        // Inside an `if`, a tail call stays a tail call, and a path stays a path.
+        // The check is the condition of an `if`, because inside an `if` a tail call stays a tail
+        // call, and a path stays a path.
         let check = Term::Call("jq_check", Vec::new());
         body = Term::IfThenElse(vec![(check, body)], None);
     }
@@ -203,8 +204,8 @@ fn take_apart<'t>(
     bind(value, name, body)
 }
 
-/// A fold is `reduce` or `foreach`. If its update yields several values, the fold continues with
-/// the last value. If its update yields none, the fold continues with null.
+/// Rewrites a fold: `reduce` or `foreach`. If the update of a fold yields several values, the fold
+/// continues with the last value. If the update yields no value, the fold continues with null.
 fn fold<'t>(
     name: &'t str,
     source: Term<&'t str>,
@@ -246,12 +247,12 @@ fn fold<'t>(
             }
         }
     }
-    // In jq the result of a fold is not a path, even if its value came from one.
+    // In jq the result of a fold is not a path, even if the value of the result came from a path.
     call("jq_no_path", [Term::Fold(name, source.into(), bound, args)])
 }
 
-/// An object. jq computes its fields from left to right, and stops at the first field that fails or
-/// yields nothing. jaq also computes the fields after a failed one.
+/// Rewrites an object. jq computes the fields of an object from left to right, and stops at the
+/// first field that fails or yields nothing. jaq also computes the fields after a field that fails.
 fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t str> {
     let yields_one =
         |(name, value): &(_, Option<_>)| is_single(name) && value.as_ref().is_none_or(is_single);
@@ -271,7 +272,8 @@ fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t s
     bind(first, OBJECT, whole)
 }
 
-/// Rewrites a field of an object. If the name is computed, it must be a string.
+/// Rewrites a field of an object. If the name is computed, the rewritten field checks that the name
+/// is a string.
 fn field<'t>(
     (name, value): (Term<&'t str>, Option<Term<&'t str>>),
 ) -> (Term<&'t str>, Option<Term<&'t str>>) {

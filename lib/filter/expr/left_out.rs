@@ -40,7 +40,7 @@ const DIFFERENCES: [&str; 8] = [
     "error messages have different texts",
 ];
 
-/// Why a name is not available; `None` if it is available.
+/// Why a name is left out on purpose; `None` for all other names.
 pub(super) fn reason(name: &str) -> Option<&'static str> {
     let has = |(names, _): &&(&[&str], _)| names.contains(&name);
     NAMES.iter().find(has).map(|(_, why)| *why)

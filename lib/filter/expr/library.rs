@@ -1,7 +1,7 @@
 //! The functions for expressions: jq's library without the functions that a filter must not use.
 //!
 //! Functions that jq defines in its own language are in the prelude. Functions of jaq that give the
-//! same results as in jq are reused; the others are here.
+//! same results as in jq are reused. The other functions are here.
 
 mod context;
 mod conversions;
@@ -39,8 +39,8 @@ const FROM_JAQ: &str = "\
     y1";
 
 /// Functions of jaq that get other names: functions that jq does not have, and functions that the
-/// prelude defines itself. Most of these definitions compute the arguments in jq's order, and then
-/// call the function of jaq.
+/// prelude defines itself. Most of these definitions in the prelude compute the arguments in jq's
+/// order, and then call the function of jaq.
 const RENAMED: [(&str, &str); 20] = [
     ("last", "jq_final"),
     ("error_empty", "jq_error_empty"),
@@ -262,8 +262,8 @@ fn collect<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     Box::new(std::iter::once(run()))
 }
 
-/// The joined texts of an array. If jaq joined them one by one, it would keep each intermediate
-/// text.
+/// The joined texts of an array. If jaq joined the texts one by one, it would keep each
+/// intermediate text in memory.
 fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let mut whole = Vec::new();
     if let Val::Arr(texts) = &texts {

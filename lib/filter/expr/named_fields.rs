@@ -1,8 +1,9 @@
 //! The fields that an expression names and expects in records.
 //!
-//! If no record has such a field, its name is nearly always a typo: the field is null then, and jq
-//! raises no error. A field that may be missing is written as `.a?`, `.a // 0`, `has("a")`,
-//! `.a == null` or `try .a`. Fields in these forms are not expected, so they are not reported.
+//! If no record has such a field, its name is nearly always a typo. jq raises no error for it,
+//! because a missing field is null. A field that may be missing is written as `.a?`, `.a // 0`,
+//! `has("a")`, `.a == null` or `try .a`. Fields in these forms are not expected, so they are not
+//! reported.
 
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};
@@ -10,8 +11,9 @@ use jaq_core::path::{Opt, Part, Path};
 use super::fast::step;
 use crate::json::fields::{Fields, Slot, Step};
 
-/// The fields of `term` that have a slot in `fields`, in jq's notation. If a path has no slot, but
-/// its first step has one, the field is that first step.
+/// The fields of `term` that have a slot in `fields`, in jq's notation. If the path of a field has
+/// no slot, but the first step of the path has one, the first step is returned instead of the
+/// field.
 pub(super) fn watched(term: &Term<&str>, fields: &Fields) -> Vec<(String, Slot)> {
     let mut paths = Vec::new();
     collect(term, &mut paths);

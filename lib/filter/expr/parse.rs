@@ -1,8 +1,8 @@
 //! The parser for jq's grammar: it turns an expression into jaq's terms.
 //!
-//! jaq's own parser differs from jq in precedences, numbers and strings. So both engines use the
-//! terms of this parser, which follows jq 1.8. There are no terms for `?//` and `$__loc__` in jaq,
-//! so the parser builds these from other terms.
+//! jaq's own parser differs from jq in precedences, numbers and strings. So both jaq and the fast
+//! engine use the terms of this parser, which follows jq 1.8. There are no terms for `?//` and
+//! `$__loc__` in jaq, so the parser replaces both by other terms.
 
 mod alternatives;
 mod constant;

@@ -1,5 +1,5 @@
-//! Checks the regular expressions that are constants in an expression. So an error in one is
-//! reported before any record is read.
+//! Checks the regular expressions that are constants in an expression. So an error in a regular
+//! expression is reported before any record is read.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};

@@ -2,13 +2,13 @@
 //!
 //! Most expressions use a few fields of the record and never the record as a whole. Then only these
 //! fields are decoded. This is safe because the record is an object: if reading one of its fields
-//! raises an error, the error does not show the other fields.
+//! raises an error, the message of the error does not contain the other fields.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::{Part, Path};
 
-/// The fields of the record that `term` can see; `None` if it can see the whole record.
+/// The fields of the record that `term` can see; `None` if `term` can see the whole record.
 pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
     let mut reach = Reach::default();
     reach.term(term, TermInput::Record)?;
@@ -167,8 +167,9 @@ impl Reach {
                 StrPart::Term(_) => return None,
             }
         }
-        // Before jaq gets a record, half of a surrogate pair in it is replaced by this character.
-        // So the whole record is needed to find such a field.
+        // Before jaq gets a record, half of a surrogate pair in the record is replaced by this
+        // character. So the whole record is needed to find a field whose name contains this
+        // character.
         if field.contains('\u{fffd}') {
             return None;
         }

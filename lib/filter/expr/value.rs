@@ -10,7 +10,7 @@ use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
 /// The most digits of an integer. A number with more digits is not converted to an integer, because
-/// this takes quadratic time.
+/// the conversion takes quadratic time.
 const MOST_DIGITS: usize = 1000;
 
 /// The nesting depth that jq allows.

@@ -20,7 +20,7 @@ pub struct Iso {
 }
 
 impl Iso {
-    /// The readable time for the field at `path`. Status 2 if `path` is not a path.
+    /// The readable time for the field at `path`. An error with status 2 if `path` is not a path.
     pub(super) fn new(
         path: &str,
         clocks: Option<Zone>,
@@ -38,7 +38,8 @@ impl Iso {
     }
 
     /// The time as JSON; `null` if the field at `path` has no time. If the record already has the
-    /// field `name`, its value is used: unchanged, or as local time for a spreadsheet.
+    /// field `name`, the value of this field is used: unchanged, or as local time for a
+    /// spreadsheet.
     pub(super) fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         let own = record.get(self.own).map(str::trim_ascii);
         let spelled = match (own, self.clocks) {

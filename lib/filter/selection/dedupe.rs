@@ -1,4 +1,5 @@
-//! The keys of all records so far: up to a limit in memory, further keys in a file.
+//! The keys of all records so far. The first keys, up to a limit, are in memory; all further keys
+//! are in a file.
 //!
 //! Only half of the SHA-256 digest of a key is stored. The probability that two of 10^12 keys have
 //! the same half is 10^-15, even if somebody tries to make such keys.
@@ -15,7 +16,8 @@ use crate::json::fields::{Fields, Record, Slot, text};
 use crate::json::path::{self, split};
 use crate::os::{digest, unnamed};
 
-/// The hash of a record's key. It is never all zeros, because zeros mark a free place in the file.
+/// The hash of a record's key. The hash is never all zeros, because zeros mark a free place in the
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecordHash([u8; KEY]);
 
@@ -26,8 +28,8 @@ const KEY: usize = 16;
 pub struct Keys(Vec<Slot>);
 
 impl Keys {
-    /// Parses lists of paths; `None` if they contain no path. Status 2 if a part of a list is not a
-    /// path.
+    /// Parses lists of paths; `None` if they contain no path. An error with status 2 if a part of a
+    /// list is not a path.
     pub fn new(lists: &[String], fields: &mut Fields) -> anyhow::Result<Option<Keys>> {
         let slot = |text: &str| {
             let steps = path::parse(text);

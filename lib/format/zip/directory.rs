@@ -13,11 +13,11 @@ pub(super) const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 
 const ENTRY: &[u8] = b"PK\x01\x02";
 
-/// A member as described in the directory.
+/// A member as the central directory describes it.
 #[derive(Debug)]
 pub struct Member {
-    /// The name, for messages and records. Never open a file by this name. Control characters are
-    /// replaced, so that the name stays on one line.
+    /// The name, for messages and records. No file may be opened or created by this name. Control
+    /// characters are replaced, so that the name stays on one line.
     pub name: String,
     /// The inflated size in bytes.
     pub size: u64,
@@ -112,7 +112,8 @@ impl<'a> MemberWalk<'a> {
         }
     }
 
-    /// The next member; `None` after the last one. After an error, do not call it again.
+    /// The next member; `None` after the last one. After an error, the caller must not call this
+    /// again.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         let Some(entry) = self.entries.next() else {
             self.nothing_is_left_out()?;
@@ -127,8 +128,8 @@ impl<'a> MemberWalk<'a> {
     }
 
     /// Finds the bytes of a member. An error if the member is damaged, not supported or over a
-    /// limit. Call it only once for each member: a second call fails, because the bytes already
-    /// belong to a member.
+    /// limit. The caller calls this only once for each member: a second call fails, because the
+    /// bytes already belong to a member.
     pub fn locate(&mut self, member: &Member) -> Result<MemberData, ArchiveError> {
         if member.entry.encrypted() {
             return bad("encrypted, which is not supported");

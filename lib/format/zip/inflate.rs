@@ -67,8 +67,9 @@ impl MemberContents<'_> {
     }
 
     /// Fills `out` with the next bytes of the member, and returns their number. Returns 0 at the
-    /// member's end, after its size and checksum were compared with the directory. Bytes that were
-    /// returned before are not verified until then. `out` must not be empty before the end.
+    /// member's end, after its size and checksum were compared with the directory. Until it returns
+    /// 0, the bytes that it has returned are not verified. `out` must not be empty before the
+    /// member's end.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         let left = usize::try_from(self.data.size - self.given).unwrap_or(usize::MAX);
         let room = out.len().min(left);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// The smallest member, in bytes. No member fits into a smaller gap between two ranges, so the two
-/// ranges are joined. A normal archive is then one range, however many members it has.
+/// The smallest member, in bytes. No member fits into a smaller gap. So two ranges with such a gap
+/// between them are joined, and a normal archive becomes one range, however many members it has.
 const SMALLEST_MEMBER: u64 = 30;
 
 /// The largest number of ranges, which take about 8 MiB of memory. An archive with more ranges was

@@ -14,7 +14,7 @@ pub(super) fn of(line: &str) -> BadLine {
         return reason;
     }
     // Half of a surrogate pair in a name is valid JSON, but serde_json decodes names and refuses
-    // it.
+    // such a half.
     let line = surrogates::mended(line);
     let mut json = serde_json::Deserializer::from_str(&line);
     let read = json.deserialize_map(AnyObject).and_then(|()| json.end());

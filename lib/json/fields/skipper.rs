@@ -1,8 +1,9 @@
-//! Skips JSON text and validates it.
+//! Skips and validates JSON text.
 //!
 //! Most of a line is skipped, so this module determines the speed of a filter. It tests sixteen
-//! bytes of a string at once, stores the open brackets as bits of a number, and decodes nothing.
-//! `None` means that the text is not JSON; the module `reason` finds out why.
+//! bytes of a string at once, stores the open brackets as bits of a number, and decodes nothing. A
+//! method returns `None` if the text is not JSON, or nests too deeply; the module `reason` finds
+//! out why.
 
 #[cfg(target_arch = "x86_64")]
 use safe_arch::{
@@ -93,7 +94,8 @@ impl<'l> JsonSkipper<'l> {
         // `at` is a local copy, so that it stays in a register.
         let (bytes, mut at) = (self.bytes, self.at);
         let most = MAX_DEPTH - self.depth;
-        // One bit for each open bracket: 1 if it opened an object. The lowest bit is the innermost.
+        // One bit for each open bracket: 1 if it opened an object. The lowest bit is for the
+        // innermost bracket.
         let (mut in_object, mut depth) = (0_u128, 0);
         loop {
             at = space(bytes, at);
@@ -178,8 +180,8 @@ fn name(bytes: &[u8], at: usize) -> Option<NameEnd> {
     })
 }
 
-/// The position of the closing quote of the string whose opening quote is before `at`, and whether
-/// the string has escape sequences.
+/// The position of the closing quote of the string whose opening quote is directly before `at`, and
+/// whether the string has escape sequences.
 #[inline(always)]
 fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     let at = special(bytes, at)?;
@@ -211,7 +213,7 @@ fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
 #[inline(always)]
 fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     if let Some(chunk) = bytes.get(at..)?.first_chunk() {
-        // The first 16 bytes are tested in one step, because most strings end in them.
+        // The first 16 bytes are tested in one step, because most strings end within 16 bytes.
         let found = specials(chunk);
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize);

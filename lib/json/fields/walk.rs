@@ -32,7 +32,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         self.skipper.is_at_end().then_some(())
     }
 
-    /// Reads a value that is wanted or has wanted parts, and notes where they are.
+    /// Reads a value that is wanted or has wanted parts, and notes where the wanted values are.
     fn wanted(&mut self, node: &FieldNode) -> Option<()> {
         let first = self.skipper.peek()?;
         let from = self.skipper.position();
@@ -64,8 +64,8 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
             match child(node, &name) {
                 None => self.skipper.value()?,
                 Some(child) => {
-                    // If a name occurs twice, the last field counts. So forget what was found in an
-                    // earlier field with this name.
+                    // If a name occurs twice, the last field counts. So what was found in an
+                    // earlier field with this name is forgotten.
                     child.mark_with_self(self.finds, Find::Absent);
                     self.wanted(child)?;
                 }

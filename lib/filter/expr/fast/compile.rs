@@ -26,7 +26,7 @@ struct Compiler<'a> {
     text: &'a str,
     env: &'a [(String, String)],
     fields: &'a mut Fields,
-    /// Whether these terms are for the record, which is always an object, and not for an array
+    /// Whether the input of these terms is the record, which is always an object, and not an array
     /// element.
     in_record: bool,
 }
@@ -209,7 +209,7 @@ impl Compiler<'_> {
         Ok(self.here(&to))
     }
 
-    /// The path that a term denotes. [`Unsupported`] if the term is not a path.
+    /// The path that a term denotes. The error [`Unsupported`] if the term is not a path.
     fn place(&mut self, term: &Term<&str>, here: &Here) -> Result<Here, Unsupported> {
         match term {
             Term::Id => match here {
@@ -290,8 +290,8 @@ impl Compiler<'_> {
                 {
                     return outside("IN with values that are not constants");
                 }
-                // jq compares all elements with the first of `others`, then all with the second,
-                // and so on.
+                // jq compares all elements with the first of `others`, then all elements with the
+                // second, and so on.
                 if others.len() > 1 && !ends_in_iteration(elements) {
                     return outside("IN with a path after []");
                 }

@@ -17,11 +17,12 @@ type Yield<'v> = Result<Option<FastValue<'v>>, Fallback>;
 #[derive(Clone, Copy)]
 pub(super) struct At<'v, 'x> {
     pub(super) record: Record<'v, 'x>,
-    /// The value that the term gets through a pipe, if it is inside one.
+    /// The value that comes through a pipe, if the term is on the right side of a pipe.
     pub(super) value: Option<&'x FastValue<'v>>,
 }
 
-/// The value of a term. If the term yields none, the term that uses this macro yields none.
+/// The value of the term `$node`. If this term yields no value, the term that uses the macro yields
+/// no value.
 macro_rules! get {
     ($node:expr, $at:expr) => {
         match $node.eval($at)? {

@@ -41,8 +41,8 @@ pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     match part {
         Part::Index(name) if is_text(name) => {
             let name = text(name)?;
-            // Before jaq gets a record, half of a surrogate pair in it is replaced by this
-            // character. So only jaq can compare such names.
+            // Before jaq gets a record, half of a surrogate pair in the record is replaced by this
+            // character. So only jaq can compare names that contain this character.
             if name.contains('\u{fffd}') {
                 return outside("a name with U+FFFD");
             }

@@ -30,9 +30,9 @@ pub(super) enum FastTerm {
     Piped,
     Pipe(Box<FastTerm>, Box<FastTerm>),
     /// The value of the second term if the value of the first term is neither false nor null,
-    /// otherwise none.
+    /// otherwise no value.
     When(Box<FastTerm>, Box<FastTerm>),
-    /// The value of the second term if the first term yields a value, otherwise none.
+    /// The value of the second term if the first term yields a value, otherwise no value.
     Guard(Box<FastTerm>, Box<FastTerm>),
     If(Box<FastTerm>, Box<FastTerm>, Box<FastTerm>),
     And(Box<FastTerm>, Box<FastTerm>),
@@ -46,7 +46,7 @@ pub(super) enum FastTerm {
     OneOf {
         value: Box<FastTerm>,
         others: Vec<FastTerm>,
-        /// Whether `value` must be a string. If it is not, jaq decides.
+        /// If this is set and `value` is not a string, jaq decides.
         only_text: bool,
     },
     /// Whether the first string contains the second string at this position.

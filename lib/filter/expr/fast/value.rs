@@ -1,4 +1,4 @@
-//! Values of the fast engine. They compare as in jaq.
+//! Values of the fast engine. Comparing two of them gives the same result as in jaq.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -36,7 +36,8 @@ impl<'v> FastValue<'v> {
         })
     }
 
-    /// A 64-bit integer, or a number with a fraction or exponent. jaq handles other numbers.
+    /// Reads a 64-bit integer, or a number with a fraction or exponent. For other numbers, jaq
+    /// decides.
     pub(super) fn number(text: &str) -> Result<FastValue<'v>, Fallback> {
         if text.contains(['.', 'e', 'E']) {
             return FastValue::float(text.parse().map_err(|_| Fallback)?);
@@ -52,7 +53,7 @@ impl<'v> FastValue<'v> {
         Ok(FastValue::Float(float))
     }
 
-    /// The same value without a copy of its text.
+    /// The same value. Its text is not copied.
     pub(super) fn borrow(&self) -> FastValue<'_> {
         match self {
             FastValue::Text(text) => FastValue::Text(Cow::Borrowed(text)),
@@ -72,7 +73,7 @@ impl<'v> FastValue<'v> {
         !matches!(self, FastValue::Null | FastValue::Bool(false))
     }
 
-    /// The result of `type`.
+    /// The result of jq's function `type`.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             FastValue::Null => "null",
@@ -84,8 +85,8 @@ impl<'v> FastValue<'v> {
         }
     }
 
-    /// The result of `length`. For objects, jaq decides: if several fields have the same name, they
-    /// count as one.
+    /// The result of jq's function `length`. For objects, jaq decides: if several fields have the
+    /// same name, they count as one.
     pub(super) fn length(&self) -> Result<FastValue<'static>, Fallback> {
         let count = match self {
             FastValue::Null => 0,

@@ -1,6 +1,7 @@
-//! Rewrites terms that are not paths, but stand where jq expects a path. jq computes such a term.
-//! If the result is not identical to the value at the end of the path so far, then the next step,
-//! or the end of the whole path, raises an error. jaq refuses such a term without computing it.
+//! Rewrites terms that are not paths, but stand where jq expects a path. jq computes such a term,
+//! and compares the result with the value that the path has reached so far. If the two are not
+//! identical, the next step of the path, or the end of the whole path, raises an error. jaq refuses
+//! such a term without computing it.
 
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 
@@ -68,7 +69,8 @@ pub(super) fn computed(term: Term<&str>) -> Term<&str> {
     }
 }
 
-/// Adds the names in a definition to `defined`: its own name and the names of its parameters.
+/// Adds the names in a definition to `defined`: the name of the definition, and the names of its
+/// parameters.
 fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
     defined.push(def.name);
     defined.extend(&def.args);

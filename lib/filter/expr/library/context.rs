@@ -6,8 +6,8 @@ use jaq_json::{Error, Val};
 
 use super::super::guard;
 
-/// The type of the data that jaq passes to functions, besides their input and arguments. It has no
-/// data of ours.
+/// The type of the data that jaq passes to functions, besides their input and arguments. It
+/// contains no data of callpipe.
 pub(in crate::filter::expr) type JaqData = JustLut<Val>;
 
 /// An error if the evaluation must not use this many more bytes. If `try` catches the error, the

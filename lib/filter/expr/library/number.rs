@@ -1,7 +1,7 @@
 //! Numbers, computed and printed as in jq.
 //!
-//! A number from a record or the expression keeps its digits. A computed number is a 64-bit
-//! float. If it is whole and small, it is stored as an integer, which compares in the same way.
+//! A number from a record or the expression keeps its digits. A computed number is a 64-bit float.
+//! If this float is whole and small, it is stored as an integer, which compares in the same way.
 
 use jaq_core::ops::Math;
 use jaq_json::{Error, Num, Val, ValR};

@@ -45,7 +45,7 @@ pub(super) fn get(value: &Val, key: &Val) -> ValR {
     }
 }
 
-/// An index without its fraction; `None` if it is NaN.
+/// An index without its fraction; `None` if the index is NaN.
 pub(super) fn index(key: &Val) -> Result<Option<i64>, Error> {
     let index = float(key)?;
     let index = index.clamp(i32::MIN.into(), i32::MAX.into());
@@ -140,7 +140,7 @@ pub(super) fn change<E: From<Error>>(
     }
 }
 
-/// The highest index of a new element, unless the element directly follows the last one.
+/// The highest index of a new element, unless the element directly follows the last element.
 const LONGEST: usize = 1 << 24;
 
 fn change_element<E: From<Error>>(

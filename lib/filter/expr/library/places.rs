@@ -37,9 +37,9 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     .into_iter()
 }
 
-/// Runs a filter that is not a path expression of jq, such as `1 + 1`. With `MAY_BE`, the path stays
-/// if the filter's result is identical to the value at the path. Otherwise the path is lost: the
-/// next use of it is an error.
+/// Runs a filter that is not a path expression of jq, such as `1 + 1`. With `MAY_BE`, the path
+/// stays if the filter's result is identical to the value at the path. Otherwise the path is lost:
+/// the next use of the path is an error.
 fn no_path<const MAY_BE: bool>() -> Native<JaqData> {
     Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
         let (filter, inner) = context.pop_fun();
@@ -66,8 +66,8 @@ fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     filter.run((inner, value))
 }
 
-/// The key that marks a path as lost. It is the last key of the path. The key before it is the
-/// value at the place where the path was lost. No other key is a byte string.
+/// The key that marks a path as lost: it is the last key of a lost path. The key before this mark
+/// is the value at the place where the path was lost. No other key is a byte string.
 fn lost() -> Val {
     Val::BStr(Box::default())
 }

@@ -21,8 +21,9 @@ const MOST_RETRIES: usize = 10_000_000;
 /// The most backtracking steps of one search through a text. They take about a second at most.
 const RETRIES_AT_ONCE: usize = 100_000_000;
 
-/// The longest text, in bytes, that is searched in one call, because each attempt may read all of
-/// the text. But if a pattern needs the whole text, it is searched in one call in any case.
+/// The longest text, in bytes, that is searched in one call. For a longer text, one call would take
+/// too long, because each attempt may read all of the text. But if a pattern needs the whole text,
+/// a text of any length is searched in one call.
 const LONGEST_AT_ONCE: usize = 64 * 1024;
 
 /// A compiled pattern.

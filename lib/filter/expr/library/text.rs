@@ -45,9 +45,9 @@ fn spell_float(float: f64) -> String {
     format!("{sign}{}", plain(&digits, point))
 }
 
-/// The digits that jq prints for `float`. `digits` are Rust's: as few as identify the float. If two
-/// texts of this length are equally close to the float, Rust takes the larger one, and jq the one
-/// whose last digit is even.
+/// The digits that jq prints for `float`. `digits` are the digits that Rust prints: as few as are
+/// needed to identify the float. If two texts of this length are equally close to the float, Rust
+/// takes the larger one, and jq the one whose last digit is even.
 fn half_even(digits: String, float: f64) -> String {
     let (rest, last) = digits.split_at(digits.len() - 1);
     let last = match last.as_bytes() {
@@ -199,7 +199,7 @@ fn quote(string: &str, text: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-/// The parts of a text between separators. If `by` is empty, each character is a part.
+/// The parts of a text between the separators `by`. If `by` is empty, each character is a part.
 pub(super) fn split(text: &[u8], by: &[u8]) -> ValR {
     let text = String::from_utf8_lossy(text);
     let by = String::from_utf8_lossy(by);

@@ -17,7 +17,7 @@ pub(in crate::filter::expr) fn digits<'t>(number: usize) -> Term<&'t str> {
     binary(Term::Str(None, digits), BinaryOp::Pipe(None), number)
 }
 
-/// Whether jq treats a term as constant when it compiles.
+/// Whether jq treats a term as constant when jq compiles an expression.
 pub(super) fn is_constant(term: &Term<&str>) -> bool {
     match term {
         Term::Num(_) | Term::Arr(None) => true,

@@ -85,7 +85,7 @@ fn space(text: &str) -> usize {
 }
 
 /// The length of a comment in bytes. A comment ends at the line end, unless there is a backslash
-/// before it.
+/// before the line end.
 fn comment(text: &[u8]) -> usize {
     let mut at = 0;
     loop {

@@ -61,7 +61,7 @@ impl<'t> Parser<'t> {
         Ok(key)
     }
 
-    /// The value of a field. It ends at a comma.
+    /// Parses the value of a field. The value ends at a comma.
     fn value(&mut self) -> Parsed<'t, Term<&'t str>> {
         let left = self.expression(0)?;
         match self.takes("|") {

@@ -100,7 +100,7 @@ impl<'t> Parser<'t> {
         self.at += before + length;
     }
 
-    /// Consumes a symbol if it is the next token.
+    /// Consumes a symbol and returns true if this symbol is the next token.
     pub(super) fn takes(&mut self, symbol: &str) -> bool {
         let is_next = self.peek() == JqToken::Symbol(symbol);
         if is_next {
@@ -117,7 +117,8 @@ impl<'t> Parser<'t> {
         is_next
     }
 
-    /// Consumes a symbol; `name` describes it in an error.
+    /// Consumes a symbol. An error if another token is next; `name` describes the symbol in the
+    /// error.
     pub(super) fn symbol(&mut self, symbol: &str, name: &'static str) -> Parsed<'t, ()> {
         match self.takes(symbol) {
             true => Ok(()),

@@ -10,7 +10,7 @@ use super::parser::{Parsed, Parser, SyntaxError};
 const REPLACEMENT: char = '\u{fffd}';
 
 impl<'t> Parser<'t> {
-    /// A string; the next token is its first quote.
+    /// Parses a string. An error if the next token is not a quote.
     pub(super) fn string(&mut self, format: Option<&'t str>) -> Parsed<'t, Term<&'t str>> {
         if self.peek() != JqToken::Quote {
             return self.expected("a string");

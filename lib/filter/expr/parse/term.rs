@@ -189,7 +189,7 @@ impl<'t> Parser<'t> {
         Ok(Term::Fold(name, source.into(), bound, args))
     }
 
-    /// The value of `$__loc__`: the file and the line where it is.
+    /// The value of `$__loc__`: the file and the line where `$__loc__` is.
     pub(super) fn location(&self) -> Term<&'t str> {
         let line = self.text[..self.at].matches('\n').count() + 1;
         Term::Obj(vec![

@@ -13,7 +13,7 @@ pub(super) struct ZoneAtTime {
     pub(super) name: String,
 }
 
-/// The characters of a conversion between `%` and the letter.
+/// What a conversion can have between its `%` and its letter.
 #[derive(Clone, Copy, Default)]
 struct Flags {
     pad: Option<u8>,
@@ -32,8 +32,8 @@ pub(super) fn format(at: &CalendarTime, zone: &ZoneAtTime, format: &str) -> Opti
         let (flags, letter, length) = conversion(&rest.as_bytes()[percent..]);
         let spec = rest[percent..].get(..length);
         let is_known = letter.is_some_and(|letter| field(at, zone, flags, letter, &mut text));
-        // An unknown conversion is copied to the text. If a character of several bytes is in the
-        // place of its letter, the whole character is copied.
+        // An unknown conversion is copied to the text. If a character of several bytes stands where
+        // the letter of the conversion is expected, the whole character is copied.
         let length = match spec {
             Some(_) => length,
             None => rest[percent..]
