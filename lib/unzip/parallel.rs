@@ -4,11 +4,11 @@
 //! larger member. Each job has its own channel for its output, and the channels are read in the
 //! order of the jobs. The number of blocks limits the memory, for members of any size.
 //!
-//! In the filter, a thread passes on a block when the whole block is finished. If this module did
-//! that, a complete inflated member would have to be in memory, so a job passes on its output in
-//! parts. A bounded channel for each job, instead of the shared blocks, would not be better. With
-//! large channels, all jobs together would take much memory. With small channels, a member of some
-//! megabytes could not be unpacked ahead.
+//! In the room `filter/`, a thread passes on a block when the whole block is finished. If this
+//! module did that, a complete inflated member would have to be in memory, so a job passes on its
+//! output in parts. A bounded channel for each job, instead of the shared blocks, would not be
+//! better. With large channels, all jobs together would take much memory. With small channels, a
+//! member of some megabytes could not be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,12 +29,13 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// The number of blocks for unpacked bytes per thread, if several threads unpack: 2 MiB for each.
+/// The number of blocks for unpacked bytes per thread, if several threads unpack. These blocks have
+/// 2 MiB for each thread.
 const BLOCKS: usize = 8;
 
 /// The number of blocks for unpacked bytes if only one thread unpacks: 1 MiB. This is enough,
-/// because it never waits for the output of another thread, and the pipe to the reader can hold
-/// another 1 MiB.
+/// because this thread never waits for the output of another thread, and the pipe to the reader can
+/// hold another 1 MiB.
 const BLOCKS_OF_ONE: usize = 4;
 
 /// The most entries in the queue of pending work, for each thread that unpacks. If there are more,
@@ -81,10 +82,10 @@ pub(super) struct Parallel {
     turn: u64,
     blocks: Arc<Blocks>,
     pending: VecDeque<Pending>,
-    /// The members of the next job, and their bytes.
+    /// The members of the next job, and the sum of their sizes in bytes.
     tasks: Vec<Task>,
     bytes: u64,
-    /// The part of a refused line that has arrived.
+    /// The bytes of a refused line that have arrived so far.
     raw: Vec<u8>,
 }
 
@@ -177,7 +178,8 @@ impl Parallel {
             writer,
             wanted: Arc::downgrade(&wanted),
         };
-        // If no thread is left to take the job, an error follows when its output is received.
+        // If no thread is left to take the job, an error follows when the output of the job is
+        // read.
         let _ = jobs.send(job);
         self.turn += 1;
         self.bytes = 0;
