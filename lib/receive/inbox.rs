@@ -40,7 +40,7 @@ pub(crate) enum CoverageNote {
     },
     /// A push was answered with 408, 413, 429 or 503. The path is `None` if it is not known.
     Refused { at: Timestamp, path: Option<String> },
-    /// From now on pushes are accepted, partly refused, or not accepted.
+    /// From the time `at` on, pushes are accepted, partly refused, or not accepted.
     State { at: Timestamp, state: ReceiverState },
     /// When the current certificate expires; the command `status` shows it.
     Certificate { expires_at: Timestamp },

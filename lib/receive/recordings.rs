@@ -42,8 +42,8 @@ fn dialog_id(name: &str) -> &str {
     }
 }
 
-/// Renames a staged recording to its final name; the caller syncs the directory. An existing file
-/// with the same bytes stays.
+/// Renames a staged recording to its final name; the caller must sync the directory. If the
+/// recording exists already with the same bytes, the staged file is removed instead.
 pub(crate) fn place(
     store: &Store,
     directory: &ReceiveDirectory,

@@ -78,8 +78,8 @@ impl InboxWriter {
         }
     }
 
-    /// Waits for something to commit; `None` when the queue is closed and empty, or nothing can be
-    /// written any more.
+    /// Waits until there is something to commit, and takes it. Returns the pushes; `None` when the
+    /// queue is closed and empty, or nothing can be written any more.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
         // If the processors are busy, other threads run first, and can add their pushes to this
         // transaction.
@@ -244,8 +244,8 @@ impl InboxWriter {
         }
     }
 
-    /// Renames recordings to their final names. If a rename fails, only that recording is
-    /// refused.
+    /// Renames recordings to their final names. Returns all pushes to commit, and the recordings
+    /// that are refused, because their rename failed.
     fn place_recordings(
         &self,
         pushes: Vec<(Push, Done)>,

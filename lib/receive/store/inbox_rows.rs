@@ -15,7 +15,7 @@ const INSERT: &str = "INSERT INTO inbox (received_at, path, client, correlation_
                       bytes, body, recording, sha256, start) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-/// A push, and the name of its recording's file if it has one.
+/// A push. If the push is a recording, also the final name of the recording.
 #[derive(Debug)]
 pub(crate) struct NewPush<'p> {
     pub(crate) push: &'p Push,

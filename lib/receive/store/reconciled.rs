@@ -1,4 +1,4 @@
-//! The results of batch exports: counts, audited hours, and recordings.
+//! The results of comparing batch exports with the stream: counts, audited hours, and recordings.
 
 use rusqlite::{Connection, params};
 
