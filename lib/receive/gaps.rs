@@ -1,6 +1,6 @@
-//! Finds the hours in which records can be missing, or which must be audited, so that a batch
-//! export adds the missing records or proves that there are none. These are hours without pushes,
-//! and the hours of the daily audit.
+//! Finds the hours for which a batch export is needed, to add missing records or to prove that none
+//! are missing: hours in which pushes were not accepted or were refused, and the hours of the daily
+//! audit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

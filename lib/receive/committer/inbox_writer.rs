@@ -244,8 +244,8 @@ impl InboxWriter {
         }
     }
 
-    /// Renames recordings to their final names. Returns all pushes to commit, and the recordings
-    /// that are refused, because their rename failed.
+    /// Renames recordings to their final names. Returns the pushes to commit, and each recording
+    /// that could not be renamed, with the error.
     fn place_recordings(
         &self,
         pushes: Vec<(Push, Done)>,

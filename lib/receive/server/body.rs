@@ -82,8 +82,8 @@ where
     }
 }
 
-/// The inflated text of a gzip body. An invalid body is returned unchanged, because a push is never
-/// refused for its content.
+/// The inflated text of a gzip body. A body that is not valid gzip is returned unchanged, because a
+/// push is never refused for its content.
 pub(crate) async fn inflated(
     body: Bytes,
     reservation: &mut Reservation,

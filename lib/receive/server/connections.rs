@@ -50,8 +50,8 @@ impl Connections {
     }
 
     /// Adds a connection. If the table is full, or has too many connections without a valid token,
-    /// the oldest connection without one is closed. `None` if the table is full and all its
-    /// connections have a valid token.
+    /// the oldest connection without a valid token is closed. `None` if the table is full and all
+    /// its connections have a valid token.
     pub(crate) fn admit(connections: &Arc<Connections>, from: IpAddr) -> Option<ConnectionPlace> {
         let mut open = lock(&connections.open);
         let strangers: Vec<u64> = open

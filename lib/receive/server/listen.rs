@@ -44,8 +44,9 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Opens the socket. Status 75 if another process has the port; 2 if this machine does not
-    /// have the address, or, with `is_local`, if the address is not a loopback address.
+    /// Opens the socket. An error with status 75 if another process has the port; with status 2 if
+    /// this machine does not have the address, or, with `is_local`, if the address is not a
+    /// loopback address.
     pub(crate) fn open(&self, is_local: bool) -> anyhow::Result<TcpListener> {
         let listener = match self {
             ListenAddress::Address(address) => TcpListener::bind(address),

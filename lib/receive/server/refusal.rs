@@ -106,7 +106,8 @@ impl PushRefusal {
         )
     }
 
-    /// The reply. If the body of the request was not read, the reply closes the connection.
+    /// The reply. The reply closes the connection if the body of the request was not read to its
+    /// end, and always after some refusals, for example of malformed HTTP.
     pub(crate) fn response(self, has_unread_body: bool) -> WholeResponse {
         let body = serde_json::json!({"status": "error", "error": self.text()});
         let mut response = json(self.status(), body.to_string());

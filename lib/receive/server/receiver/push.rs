@@ -114,7 +114,7 @@ impl Receiver {
         })
     }
 
-    /// Waits until the push is on the disk.
+    /// Submits the push, waits until it is on the disk, and returns the acknowledgement.
     async fn commit(
         &self,
         push: Push,
@@ -129,7 +129,7 @@ impl Receiver {
             let kept = Arc::clone(&held);
             let done = Box::new(move |result| {
                 drop(kept);
-                // After 8 s, the request no longer waits for the result.
+                // This fails if the request no longer waits for the result, for example after 8 s.
                 let _ = sender.send(result);
             });
             match self.inbox.submit(push, done) {
