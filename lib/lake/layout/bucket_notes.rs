@@ -22,7 +22,7 @@ const MOST: usize = 500;
 pub(super) struct BucketNotes {
     service: Arc<BucketService>,
     root: BucketUrl,
-    /// An id that no other run has.
+    /// The id of this run, which no other run has. The names of this run's notes begin with the id.
     id: String,
     zips: Vec<String>,
 }

@@ -27,7 +27,7 @@ pub(super) struct DirectoryNotes {
 struct OwnNotes {
     path: PathBuf,
     file: File,
-    /// The length of the file in bytes: `before` is without the last line, `length` with it.
+    /// The length of the file in bytes: `length` counts the last line, `before` does not.
     before: u64,
     length: u64,
 }

@@ -1,4 +1,4 @@
-//! A file that is being written: a part is in memory and a part on disk.
+//! A file that is being written: one part of the file is in memory, the other part on the disk.
 //!
 //! No file stays open between two writes, and no file needs a compressor of its own, because a
 //! compressed file is a series of frames that do not depend on each other. So there can be any
@@ -53,7 +53,7 @@ pub(super) struct Spill {
     staging: Staging,
     frames: Option<Frames>,
     partitions: u64,
-    /// The context of a write error: it names the directory.
+    /// The context of a write error. This text names the directory.
     writing: String,
 }
 
