@@ -70,7 +70,7 @@ pub struct Unzip<'a> {
 impl<'a> Unzip<'a> {
     /// Prepares a run, and creates the directory for recordings, if one is requested. With several
     /// threads, or if the output is a pipe, the last records are possibly not written before
-    /// [`Unzip::finish`] is called. The order of the records is the same.
+    /// [`Unzip::finish`] is called. The order of the records is the same in all cases.
     pub fn new(
         selection: &'a MemberArgs,
         threads: usize,
@@ -250,8 +250,8 @@ impl<'a> Unzip<'a> {
     }
 
     /// Logs what was skipped, and fills the report. Returns the counts, the survey of the records
-    /// if one was requested (the caller writes it), and the files of --layout for
-    /// [`Layout::listed`].
+    /// if one was requested (the caller writes it), and the layout if there is one, so that the
+    /// caller can call [`Layout::listed`].
     pub(crate) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         self.writer.end(report)
     }

@@ -1,8 +1,8 @@
 //! Memory blocks that pass from the threads that unpack to the thread that writes.
 //!
-//! The threads that unpack share a fixed number of blocks. So a thread cannot be far ahead of the
-//! writing. But the job whose output is written next must continue even if other jobs use all
-//! blocks, so this job may use a few more.
+//! A job is one or more members that one thread unpacks. The threads that unpack share a fixed
+//! number of blocks. So a thread cannot be far ahead of the writing. But the job whose output is
+//! written next must continue even if other jobs use all blocks, so this job may use a few more.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 

@@ -120,8 +120,8 @@ impl Parallel {
         })
     }
 
-    /// Adds a member of `zip` to the pending work. After an error, the caller skips the rest of the
-    /// ZIP, or ends the run.
+    /// Adds a member of `zip` to the pending work. After an error, the caller must skip the rest of
+    /// the ZIP, or end the run.
     pub(super) fn push(
         &mut self,
         zip: &Arc<Zip>,

@@ -258,7 +258,7 @@ impl Records {
     }
 
     /// Logs how many records have another type or hour than the path of their member. Returns the
-    /// survey, and the layout for [`Layout::listed`].
+    /// survey, and the layout, so that the caller can call [`Layout::listed`].
     pub(super) fn end(self, report: &mut Report) -> (Option<Survey>, Option<Layout>) {
         if self.layout.is_some() {
             self.filed.report(report);

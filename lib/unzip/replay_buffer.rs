@@ -237,7 +237,7 @@ impl MemberSink for ReplayBuffer<'_> {
         self.send_if_full()?;
         match goes_on {
             true => Ok(()),
-            // The mark tells the writer the reason.
+            // This error only ends the job. The writer finds the reason in the mark.
             false => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
         }
     }
