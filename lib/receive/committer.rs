@@ -105,8 +105,8 @@ impl Inbox for Committer {
         if waiting.is_closed || !has_room {
             return Err(push);
         }
-        // The thread waits only while the queue is empty, so only the first push wakes it: each
-        // wake-up is a system call.
+        // Each wake-up is a system call. The thread waits only while the queue is empty, so it is
+        // woken only for the first push.
         let is_first = waiting.pushes.is_empty();
         waiting.bytes += size;
         waiting.pushes.push_back((push, done));

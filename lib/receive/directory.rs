@@ -67,7 +67,7 @@ impl ReceiveDirectory {
         self.root.join("quarantine")
     }
 
-    /// The rejected lines with their reasons.
+    /// The rejected parts of pushes, each with the reason.
     pub(crate) fn rejects(&self) -> PathBuf {
         self.root.join("rejects.ndjson")
     }

@@ -194,8 +194,8 @@ impl<'b> Visitor<'b> for ElementsVisitor {
 #[derive(serde::Deserialize)]
 struct NameSeed<'b>(#[serde(borrow)] Cow<'b, str>);
 
-/// Joins a valid JSON text into one line: white space between tokens is removed if it has a line
-/// break.
+/// Joins a valid JSON text into one line: white space between two tokens is removed if the white
+/// space contains a line break.
 fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['\n', '\r']) {
         return Cow::Borrowed(text);

@@ -250,7 +250,7 @@ impl GapFacts {
         })
     }
 
-    /// When an hour was last audited.
+    /// When an hour of a group and type was last audited; `None` if never.
     fn audited_at(&self, group: &str, kind: &str, hour: Timestamp) -> Option<Timestamp> {
         let group = safe(group);
         let is_it = |one: &&AuditedHour| {

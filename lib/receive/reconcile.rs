@@ -72,7 +72,7 @@ pub(crate) struct HourLine {
     status: &'static str,
 }
 
-/// A record of an export before its comparison.
+/// A record of an export that was not compared yet.
 struct Candidate {
     record: String,
     kind: String,

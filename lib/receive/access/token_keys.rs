@@ -32,7 +32,7 @@ struct Claims {
     jti: String,
 }
 
-/// A key in the file. The first key in the file is the current one.
+/// A key in the file. The first key in the file is the current key, which signs new tokens.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct StoredKey {

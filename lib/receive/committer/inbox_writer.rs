@@ -176,8 +176,8 @@ impl InboxWriter {
         now
     }
 
-    /// Writes pushes to the disk, and tells their requests the result. After a failed sync, all
-    /// later pushes fail, too.
+    /// Writes pushes and notes to the disk, and calls `done` of each push with the result. After a
+    /// failed sync, all later pushes fail, too.
     fn commit(&mut self, pushes: Vec<(Push, Done)>) {
         let started = self.options.clock.instant();
         let (placed, failed) = self.place_recordings(pushes);

@@ -37,8 +37,7 @@ where
     }
 }
 
-/// Reads a complete body of at most `most` bytes. `reserved` bytes of capacity are reserved
-/// already.
+/// Reads a complete body of at most `most` bytes. `reservation` already has `reserved` bytes.
 pub(crate) async fn whole<B>(
     body: &mut B,
     most: u64,

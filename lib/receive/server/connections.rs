@@ -82,7 +82,7 @@ impl Connections {
         })
     }
 
-    /// The number of connections with a valid token, and without one.
+    /// The number of connections with a valid token, and the number without a valid token.
     pub(crate) fn count(&self) -> (usize, usize) {
         let open = lock(&self.open);
         let known = open.peers.values().filter(|peer| peer.is_authenticated());

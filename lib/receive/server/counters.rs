@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 const MOST_PATHS: usize = 1000;
 
 /// Requests are counted under this name if they have no valid client or the client may not use
-/// their path, or if [`MOST_PATHS`] paths are counted already.
+/// their path, or if their path is new and [`MOST_PATHS`] paths are counted already.
 const OTHER: &str = "";
 
 /// The borders of the histograms, in milliseconds.
@@ -173,8 +173,8 @@ impl Counters {
         lock(&self.0).commit.count(took);
     }
 
-    /// The paths that had no push for the time `silence`. A path is returned once, and again only
-    /// after a new push.
+    /// The paths that had no push for the time `silence`. A path that was returned is returned
+    /// again only if a push has arrived in between.
     pub(crate) fn newly_silent(&self, silence: Duration, now: Timestamp) -> Vec<String> {
         let mut counts = lock(&self.0);
         let is_silent = |activity: &StreamActivity| {

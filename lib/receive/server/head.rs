@@ -97,7 +97,8 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, PushRefusal> {
     }
 }
 
-/// The header with this name, as text; `None` if there is none, or more than one.
+/// The value of the header with this name, as text; `None` if the header is missing or repeated, or
+/// if its value is not ASCII text.
 pub(crate) fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

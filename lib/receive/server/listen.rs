@@ -12,7 +12,7 @@ use crate::os::sockets;
 /// The value of `--listen`: `ADDRESS:PORT`, or `fd:3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ListenAddress {
-    /// An address and a port; port 0 takes a free one.
+    /// An address and a port. For port 0, the system chooses a free port.
     Address(SocketAddr),
     /// A socket that is already open.
     Passed(usize),

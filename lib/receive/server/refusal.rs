@@ -33,8 +33,8 @@ pub(crate) enum PushRefusal {
     UnsupportedEncoding,
     /// No room within 2 s: 429, or the status of `--overload-status`.
     Overload(u16),
-    /// The receiver is starting or stopping, the disk is short or failing, or the commit is slow:
-    /// 503.
+    /// The receiver is stopping, the disk is short or failing, the commit is slow, or the push
+    /// could not be stored: 503.
     Unavailable(&'static str),
 }
 

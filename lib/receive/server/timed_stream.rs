@@ -1,4 +1,5 @@
-//! A connection with our own deadlines: idle, head, write, and an orderly close.
+//! A connection with our own deadlines for an idle connection, for a head and for a write, and with
+//! an orderly close.
 //!
 //! The server library has one limit for both a head and an idle connection; here these limits are
 //! 10 s and 10 min.

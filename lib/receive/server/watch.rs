@@ -22,7 +22,7 @@ const CERTIFICATE_EVERY: u64 = 60;
 pub(crate) struct Watch {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) certificate: Option<Arc<CertificateExchange>>,
-    /// A file in the directory, to measure the free space of its disk.
+    /// A file in `--dir`. The free space of the disk of this file is measured.
     pub(crate) on_disk: PathBuf,
     /// A path is logged when it has had no push for this long.
     pub(crate) silence: Duration,

@@ -208,7 +208,8 @@ impl Database {
         look(&self.connection).map_err(|e| StoreError::new(&self.path, &e))
     }
 
-    /// Runs a transaction: afterwards all of it is on the disk, or none of it.
+    /// Runs a transaction. After it, either all changes of `change` are on the disk, or none of
+    /// them.
     pub(super) fn write<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,

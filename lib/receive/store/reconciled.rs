@@ -28,7 +28,8 @@ pub(crate) struct AuditedHour {
 }
 
 impl Store {
-    /// Stores the results of exports, and that all hours of `windows` were audited.
+    /// Stores the results of exports, and that all hours of `windows` were audited. Each of
+    /// `windows` has a group, a time range and types.
     pub(crate) fn note_reconciled(
         &mut self,
         counts: &[HourCounts],

@@ -17,7 +17,7 @@ use crate::receive::server::head;
 use crate::receive::server::recording_stage::{self, StageFailure, StagedRecording};
 use crate::receive::server::refusal::{self, PushRefusal, WholeResponse};
 
-/// The pause before a full queue is tried again.
+/// The pause before a push is submitted again to a queue that was full.
 const QUEUE_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Resources that stay reserved until the commit.
