@@ -1,7 +1,9 @@
 //! Whole call recordings: parses their names, and gives each recording a file name on disk.
 //!
-//! The vendor names recordings `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. The path
-//! of a recording on disk is made only of these fields; no other text from the ZIP is part of it.
+//! The vendor names recordings `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. The file
+//! name of a recording on disk is made only of the last part of the member's path, with unsafe
+//! characters replaced, and of a hash if necessary. No directory in the ZIP is part of the path on
+//! disk.
 
 use std::fs::File;
 use std::io;

@@ -13,8 +13,8 @@ use crate::bucket::service::BucketService;
 /// dot.
 const NOTES: &str = "/.callpipe-unlisted/";
 
-/// The most ZIPs in one note. The number is limited because to add a ZIP, the whole object of the
-/// note is written again.
+/// The most ZIPs in one note. The number is limited because the whole object of the note is written
+/// again for each new ZIP.
 const MOST: usize = 500;
 
 /// Stores the notes about unlisted ZIPs of a lake in a bucket.
