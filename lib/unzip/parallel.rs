@@ -29,8 +29,8 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// The number of blocks for unpacked bytes per thread, if several threads unpack. These blocks have
-/// 2 MiB for each thread.
+/// The number of blocks per thread for unpacked bytes, if several threads unpack. Together the
+/// blocks of a thread have 2 MiB.
 const BLOCKS: usize = 8;
 
 /// The number of blocks for unpacked bytes if only one thread unpacks: 1 MiB. This is enough,
@@ -43,8 +43,8 @@ const BLOCKS_OF_ONE: usize = 4;
 const JOBS: usize = 8;
 
 /// The most bytes of pending members for each thread, as compressed in the ZIP. A ZIP in a bucket
-/// is read in blocks. The blocks that the walk has read should still be in memory when a thread
-/// needs them.
+/// is read in blocks. The blocks that were read during the walk through the ZIP's directory should
+/// still be in memory when a thread needs them.
 const COMPRESSED_BYTES: u64 = 6 << 20;
 
 /// The size of a job in members and in bytes. It is large enough that starting a job costs little,
