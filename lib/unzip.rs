@@ -1,8 +1,9 @@
 //! Unpacks ZIPs: the lines of their members, and their recordings. A member is a file in a ZIP.
 //!
-//! A member's bytes do not change; only a missing newline at its end is added, so that no two lines
-//! become one. A line is refused if it does not begin with `{` and end with `}`, or if it is not
-//! UTF-8. After an error in a member or a ZIP, the other members and ZIPs are still unpacked.
+//! The bytes of a record do not change. Byte order marks before lines are left out. If the last
+//! line of a member has no newline, one is added, so that the line does not run into the next line.
+//! A line that is not blank is refused if it does not begin with `{` and end with `}`, or if it is
+//! not UTF-8. After an error in a member or a ZIP, the other members and ZIPs are still unpacked.
 
 mod args;
 mod blocks;
@@ -69,7 +70,7 @@ pub struct Unzip<'a> {
 impl<'a> Unzip<'a> {
     /// Prepares a run, and creates the directory for recordings, if one is requested. With several
     /// threads, or if the output is a pipe, the last records are possibly not written before
-    /// [`Unzip::finish`] is called. The order of the records is the same.
+    /// [`Unzip::finish`] is called. The order of the records is the same in all cases.
     pub fn new(
         selection: &'a MemberArgs,
         threads: usize,
@@ -81,9 +82,9 @@ impl<'a> Unzip<'a> {
             files::create_directory(directory)?;
             files::tidy(directory);
         }
-        // A verified member is written at once, and is often larger than a pipe. With one thread,
-        // the reader of the pipe would wait during unpacking, and the unpacking would wait for the
-        // reader. So if the output is a pipe, a separate thread unpacks.
+        // A verified member is written without a pause, and is often larger than a pipe can hold.
+        // With one thread, the reader of the pipe would wait during unpacking, and the unpacking
+        // would wait for the reader. So if the output is a pipe, a separate thread unpacks.
         let is_apart = threads > 1 || output.is_pipe()?;
         Ok(Unzip {
             selection,
@@ -130,7 +131,7 @@ impl<'a> Unzip<'a> {
         let opened = match place {
             FileOrObject::File(path) => {
                 if !path.is_file() {
-                    // Reading a pipe may take long, so earlier output is written first.
+                    // Reading a pipe may take long, so the output of earlier ZIPs is written first.
                     self.finish()?;
                 }
                 input::open(path, spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
@@ -249,8 +250,8 @@ impl<'a> Unzip<'a> {
     }
 
     /// Logs what was skipped, and fills the report. Returns the counts, the survey of the records
-    /// if one was requested (the caller writes it), and the files of --layout for
-    /// [`Layout::listed`].
+    /// if one was requested (the caller writes it), and the layout if there is one, so that the
+    /// caller can call [`Layout::listed`].
     pub(crate) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         self.writer.end(report)
     }

@@ -2,7 +2,7 @@
 //! `DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson`.
 //!
 //! The files of a ZIP are in a staging directory until all of the ZIP was read without an error.
-//! Then they get their names, which contain a hash of their contents. So a ZIP is unpacked
+//! Then the files get their names. Each name contains a hash of the contents. So a ZIP is unpacked
 //! completely or not at all, and unpacking it again changes nothing.
 
 mod bucket_notes;
@@ -105,17 +105,17 @@ pub(crate) struct Layout {
 #[derive(Debug)]
 enum LakeRoot {
     /// A directory, with notes if a later run can unpack the same ZIPs. Without notes, the caller
-    /// repeats a batch until it has recorded that the lines about the batch's files were printed.
-    /// So all files of a batch count as new.
+    /// repeats a batch until the caller has recorded that the lines about the batch's files were
+    /// printed. So all files of a batch count as new.
     Directory(PathBuf, Option<UnlistedZips<DirectoryNotes>>),
     Bucket(LakeBucket),
 }
 
 impl Layout {
-    /// Opens the lake that these flags name; `None` if they name none. Creates the directory, and
-    /// removes the leftovers of killed runs. From now on SIGINT and SIGTERM wait while files get
-    /// their names. If the lake is in a bucket, `service` is called, and files are in `spool_dir`
-    /// until they are uploaded.
+    /// Opens the lake that these flags name; `None` if they do not name a lake. Creates the
+    /// directory, and removes the leftovers of killed runs. From now on SIGINT and SIGTERM wait
+    /// while files get their names. If the lake is in a bucket, `service` is called, and files are
+    /// in `spool_dir` until they are uploaded.
     pub(crate) fn open(
         args: &LayoutArgs,
         spool_dir: &Path,
@@ -204,7 +204,8 @@ impl Layout {
             .sum()
     }
 
-    /// Gives the files of the current ZIP their names, unless these files exist already.
+    /// Gives each file of the current ZIP its name, unless the lake already has the file. Returns
+    /// the line about each file.
     pub(crate) fn publish(&mut self, source: &str) -> anyhow::Result<Vec<Published>> {
         let stem = Path::new(source).file_stem().unwrap_or_default();
         self.publish_as(&safe(&stem.to_string_lossy()))

@@ -1,5 +1,5 @@
-//! The type and the hour of a record. If the record lacks one of the two, it is read from the path
-//! of the ZIP member. The vendor does not guarantee that the path is right.
+//! The type and the hour of a record. If a record lacks its type or its hour, the missing value is
+//! read from the path of the ZIP member. The vendor does not guarantee that the path is right.
 
 use std::borrow::Cow;
 
@@ -39,13 +39,13 @@ impl KeyReader {
         }
     }
 
-    /// Reads a record; an error if it is not valid JSON.
+    /// Reads the type and the hour of a record. Returns an error if the record is not valid JSON.
     pub(crate) fn read<'l>(&mut self, record: &'l str) -> Result<RecordKey<'l>, BadLine> {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {
-            // The record of a voice verification also has a voiceprint, but one that was created
-            // earlier, so the time of the voiceprint does not count.
+            // The record of a voice verification also has a voiceprint, but this voiceprint was
+            // created earlier. So the time of a voiceprint is used only in an enrolment.
             let is_enrolment = kind.as_deref() == Some("vb_enrolment");
             let enrolled = record.get(self.enrolled).filter(|_| is_enrolment);
             enrolled.and_then(instant)

@@ -1,7 +1,9 @@
 //! Whole call recordings: parses their names, and gives each recording a file name on disk.
 //!
-//! The vendor names recordings `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. The path
-//! of a recording on disk is made only of these fields; no other text from the ZIP is part of it.
+//! The vendor names recordings `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. The file
+//! name of a recording on disk is made only of the last part of the member's path, with unsafe
+//! characters replaced, and of a hash if necessary. No directory in the ZIP is part of the path on
+//! disk.
 
 use std::fs::File;
 use std::io;
@@ -19,7 +21,7 @@ const EXTENSION: &str = ".wav";
 /// The longest file name that usual file systems allow, in bytes.
 const LONGEST: usize = 255;
 
-/// Whether a member is a recording: its name ends with `.wav`, in any case.
+/// Whether a member is a recording: its name ends with `.wav`, in upper or lower case.
 pub fn is_recording(member: &str) -> bool {
     let bytes = member.as_bytes();
     let tail = bytes.len().saturating_sub(EXTENSION.len());
@@ -29,9 +31,9 @@ pub fn is_recording(member: &str) -> bool {
 /// The parts of a recording's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingName<'a> {
-    /// The vendor calls it `groupId` and does not explain it: it may be the OCP group, or the id
-    /// that the dialogs of one call share (`group` in their records). It is passed on unchanged;
-    /// the dialog's id joins a recording to its records in both cases.
+    /// The vendor calls this part `groupId` and does not explain it: it may be the OCP group, or
+    /// the id that the dialogs of one call share (`group` in their records). This part is passed on
+    /// unchanged. In both cases, the id of the dialog joins a recording to its records.
     pub group: &'a str,
     /// The account.
     pub account: &'a str,
@@ -117,8 +119,8 @@ pub fn keep(
     Ok(path)
 }
 
-/// Like [`keep`], for a file that is synced and on the same file system. The new name is not
-/// synced, so the caller must sync the directory.
+/// Like [`keep`], for a file that is synced and on the same file system as `directory`. The new
+/// name is not synced, so the caller must sync the directory.
 pub(crate) fn keep_staged(
     staged: &Path,
     directory: &Path,

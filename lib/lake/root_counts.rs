@@ -1,4 +1,5 @@
-//! Counts the calls in the files of a lake: root records of `dialog_end` by group and hour.
+//! Counts the calls in the files of a lake, by group and hour: the root records of type
+//! `dialog_end`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -31,8 +32,8 @@ pub(crate) struct RootCounts {
 ///
 /// # Errors
 ///
-/// Status 2 if the directory has no `dialog_end`, 65 if a line is not JSON, 74 if a file cannot be
-/// read.
+/// An error with status 2 if the lake has no directory for `dialog_end`, with status 65 if a line
+/// is not JSON, or with status 74 if a file cannot be read.
 pub(crate) fn count(lake: &Path, from: Timestamp, to: Timestamp) -> anyhow::Result<RootCounts> {
     let top = lake.join(TYPE);
     if !top.is_dir() {

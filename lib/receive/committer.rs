@@ -72,8 +72,8 @@ impl Committer {
         lock(&self.queue.waiting).bytes
     }
 
-    /// Commits the queue, notes the end of coverage, and ends the thread. A second call does
-    /// nothing.
+    /// Commits the pushes and notes in the queue, writes to the coverage that pushes are no longer
+    /// accepted, and ends the thread. A second call does nothing.
     pub(crate) fn finish(&self) {
         lock(&self.queue.waiting).is_closed = true;
         self.queue.changed.notify_all();
@@ -105,8 +105,8 @@ impl Inbox for Committer {
         if waiting.is_closed || !has_room {
             return Err(push);
         }
-        // The thread waits only while the queue is empty, so only the first push wakes it: each
-        // wake-up is a system call.
+        // Each wake-up is a system call. The thread waits only while the queue is empty, so it is
+        // woken only for the first push.
         let is_first = waiting.pushes.is_empty();
         waiting.bytes += size;
         waiting.pushes.push_back((push, done));
@@ -131,8 +131,8 @@ impl Inbox for Committer {
     }
 }
 
-/// A name for this process in file names and coverage rows; other processes have other names.
-/// `seed` is different in every process.
+/// A name for this process in file names and coverage rows; other processes have other names. The
+/// caller gives a `seed` that is different in every process.
 pub(crate) fn instance_name(seed: u64) -> String {
     crate::os::digest::sha256(&seed.to_le_bytes())[..8].to_owned()
 }

@@ -19,7 +19,7 @@ impl ReceiveDirectory {
         ReceiveDirectory { root }
     }
 
-    /// Creates the directories that are missing. Only the current user can access these.
+    /// Creates the directories that are missing. Only the current user can access a new directory.
     pub(crate) fn create(&self) -> anyhow::Result<()> {
         for directory in [
             self.root.clone(),
@@ -61,12 +61,13 @@ impl ReceiveDirectory {
         self.root.join("recordings.ndjson")
     }
 
-    /// The bodies that contain no record, as they were sent.
+    /// The bodies of pushes that contain no record. They are unchanged, but inflated if they were
+    /// gzip.
     pub(crate) fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
 
-    /// The rejected lines with their reasons.
+    /// The rejected parts of pushes, each with the reason.
     pub(crate) fn rejects(&self) -> PathBuf {
         self.root.join("rejects.ndjson")
     }

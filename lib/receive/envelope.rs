@@ -1,5 +1,5 @@
 //! Splits a push into records, each on one line. Only line breaks between tokens, and the blanks
-//! around them, are removed.
+//! around these line breaks, are removed.
 //!
 //! The vendor sends `{"schemaName":…,"messages":[…]}`. A single record, an array of records, and
 //! lines of any of these are accepted, too.
@@ -72,7 +72,7 @@ pub(crate) fn split(body: &[u8]) -> Pieces<'_> {
 }
 
 impl<'b> Pieces<'b> {
-    /// Splits one JSON value. False if the text is not a JSON object or array.
+    /// Splits one JSON value into pieces. Returns false if the text is not a JSON object or array.
     fn value(&mut self, bytes: &'b [u8]) -> bool {
         let Ok(text) = str::from_utf8(bytes) else {
             return false;
@@ -146,7 +146,8 @@ impl<'b> Visitor<'b> for TopVisitor {
                     let value: &'b RawValue = map.next_value()?;
                     let mut json = serde_json::Deserializer::from_str(value.get());
                     // If the key `messages` occurs several times, the records of all these arrays
-                    // count. If two arrays contain the same record, it is recognised later.
+                    // count. If two arrays contain the same record, the duplicate is recognised
+                    // later.
                     if let Ok(more) = json.deserialize_seq(ElementsVisitor) {
                         top.messages.get_or_insert_default().extend(more);
                     }
@@ -161,7 +162,8 @@ impl<'b> Visitor<'b> for TopVisitor {
                     map.next_value::<IgnoredAny>()?;
                 }
                 _ => {
-                    // Half of a surrogate pair is not an error in a value that is not used.
+                    // This value is not used, so its strings are not decoded: half of a surrogate
+                    // pair in it is not an error.
                     map.next_value::<&'b RawValue>()?;
                 }
             }
@@ -192,8 +194,8 @@ impl<'b> Visitor<'b> for ElementsVisitor {
 #[derive(serde::Deserialize)]
 struct NameSeed<'b>(#[serde(borrow)] Cow<'b, str>);
 
-/// Joins a valid JSON text into one line: white space between tokens is removed if it has a line
-/// break.
+/// Joins a valid JSON text into one line: white space between two tokens is removed if the white
+/// space contains a line break.
 fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['\n', '\r']) {
         return Cow::Borrowed(text);

@@ -21,7 +21,7 @@ pub(crate) struct StoreFacts {
     store: Mutex<Store>,
     committer: Arc<Committer>,
     clock: Clock,
-    /// The records that this process published, by type.
+    /// The number of records that this process published, by type.
     by_type: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -36,7 +36,7 @@ impl StoreFacts {
         }
     }
 
-    /// Adds published records.
+    /// Adds the counts of published records.
     pub(crate) fn published(&self, counts: &PublishCounts) {
         let mut by_type = lock(&self.by_type);
         for (kind, count) in &counts.by_type {

@@ -1,5 +1,6 @@
-//! The hours that a batch export must prove or fill: hours without pushes, and the hours of the
-//! daily audit.
+//! Finds the hours for which a batch export is needed, to add missing records or to prove that none
+//! are missing: hours in which pushes were not accepted or were refused, and the hours of the daily
+//! audit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,8 +18,8 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The coverage (when pushes were accepted) is written every minute. So a hole in it that is longer
-/// than this is an outage.
+/// The coverage (when pushes were accepted) is written every minute. So a hole in the coverage that
+/// is longer than this is an outage.
 const HOLE: Duration = Duration::from_secs(120);
 
 /// How old data must be before it can be exported, and how late records can arrive.
@@ -76,12 +77,14 @@ pub(crate) struct GapFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
     window: Window,
-    /// The earliest time of the export. The export also waits until [`FRESHNESS`] after its window.
+    /// The earliest time of the export. The export also waits until [`FRESHNESS`] after the end of
+    /// its window.
     not_before: Timestamp,
 }
 
 impl GapFacts {
-    /// The windows to export, without those that were audited, sorted by group and time.
+    /// The windows to export, sorted by group and time. A window that was already audited is left
+    /// out.
     pub(crate) fn windows(&self, spec: GapSpec) -> Vec<GapWindow> {
         let mut lines = Vec::new();
         for (group, types) in self.groups() {
@@ -116,8 +119,9 @@ impl GapFacts {
         lines
     }
 
-    /// Hours that were never audited and can be exported for less than ten more days. For each
-    /// path: the path, the number of such hours, and the first one.
+    /// Finds hours that were never audited and can be exported for less than ten more days.
+    /// Returns, for each path with such hours: the path, the number of these hours, and the first
+    /// of them.
     pub(crate) fn overdue(&self, now: Timestamp) -> Vec<(String, usize, Timestamp)> {
         let mut overdue = Vec::new();
         for (path, first) in self.paths() {
@@ -231,7 +235,8 @@ impl GapFacts {
         found
     }
 
-    /// Whether every hour and type of an export was audited after all its records were available.
+    /// Whether every hour and type of an export was audited after all records of the export were
+    /// available.
     fn is_audited(&self, export: &PlannedExport) -> bool {
         let Some(window) = Window::new(export.from, export.to) else {
             return true;
@@ -245,7 +250,7 @@ impl GapFacts {
         })
     }
 
-    /// When an hour was last audited.
+    /// When an hour of a group and type was last audited; `None` if never.
     fn audited_at(&self, group: &str, kind: &str, hour: Timestamp) -> Option<Timestamp> {
         let group = safe(group);
         let is_it = |one: &&AuditedHour| {

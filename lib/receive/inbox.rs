@@ -18,8 +18,8 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), CommitFailure>) + Send>;
 
 /// A queue for pushes, and for notes about usage and coverage.
 pub(crate) trait Inbox: Send + Sync {
-    /// Adds a push to the queue. Returns the push if the queue has too many bytes or pushes; `done`
-    /// is then not called.
+    /// Adds a push to the queue. Returns the push if the queue is closed, or has too many bytes or
+    /// pushes; `done` is then not called.
     // The push itself is returned, so that the caller can submit it again.
     #[allow(clippy::result_large_err)]
     fn submit(&self, push: Push, done: Done) -> Result<(), Push>;
@@ -31,16 +31,17 @@ pub(crate) trait Inbox: Send + Sync {
 /// A note about usage or coverage. A committed push counts as a use, and needs no note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CoverageNote {
-    /// A client authenticated for a path, and nothing was stored: the request was a GET, or a
-    /// refused push. For a token request, the path is empty.
+    /// A client authenticated, and nothing was stored: the request was a GET for this path or, if
+    /// the path is empty, a request for a token.
     Used {
         at: Timestamp,
         client: String,
         path: String,
     },
-    /// A push was answered with 408, 413, 429 or 503. The path is `None` if it is not known.
+    /// A push was refused with 408, 413, 503, or the status for overload (429 by default). The path
+    /// is `None` if it is not known.
     Refused { at: Timestamp, path: Option<String> },
-    /// From now on pushes are accepted, partly refused, or not accepted.
+    /// From the time `at` on, pushes are accepted, partly refused, or not accepted.
     State { at: Timestamp, state: ReceiverState },
     /// When the current certificate expires; the command `status` shows it.
     Certificate { expires_at: Timestamp },

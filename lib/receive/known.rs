@@ -10,8 +10,8 @@ use crate::receive::record_key::RecordId;
 use crate::receive::store::keys::{Day, Key, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// The key of a record without a time can be stored under another day. So this many days before and
-/// after are searched, too.
+/// The key of a record without a time can be stored under another day. So for such a record, this
+/// many days before and after its day are searched, too.
 const DAYS_AROUND: i64 = 3;
 
 /// The type, the hour and the hashes of a record.
@@ -28,8 +28,8 @@ pub(crate) struct PlacedRecord<'k> {
 /// Whether a record is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KnownRecord {
-    /// The record is new and belongs in the files of this batch. `conflicts`: another record has
-    /// the same type, id and time.
+    /// The record is new and belongs in the files of this batch. `conflicts` is true if another
+    /// record has the same type, id and time.
     New { conflicts: bool },
     /// An earlier batch contained the record.
     Before,

@@ -24,7 +24,7 @@ pub(crate) struct PublisherLock {
 }
 
 impl PublisherLock {
-    /// Tries once; `None` if another process publishes.
+    /// Tries once to take the lock; `None` if another process publishes.
     pub(crate) fn try_take(directory: &ReceiveDirectory) -> anyhow::Result<Option<PublisherLock>> {
         let path = directory.lock();
         let place = || path.display().to_string();
@@ -40,7 +40,8 @@ impl PublisherLock {
         }
     }
 
-    /// Waits for the lock. Status 75 after two minutes.
+    /// Waits for the lock. An error with status 75 if another process still has it after two
+    /// minutes.
     pub(crate) fn take(
         directory: &ReceiveDirectory,
         clock: &Clock,

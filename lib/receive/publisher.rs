@@ -60,8 +60,8 @@ pub(crate) struct PublishCounts {
     pub(crate) by_type: BTreeMap<String, i64>,
 }
 
-/// Called before a batch and while the batch is read. If it returns true, [`Publisher::publish`]
-/// ends, and its next call begins with this batch.
+/// Called before a batch and while the batch is read. If this function returns true,
+/// [`Publisher::publish`] ends, and the next call of `publish` begins with this batch.
 pub(crate) type GivesUp<'g> = &'g dyn Fn() -> bool;
 
 /// Publishes the inbox of a directory.
@@ -99,9 +99,9 @@ impl Publisher {
         self.is_unread
     }
 
-    /// Publishes everything that is in the inbox now, until `gives_up` is true. Does nothing if
-    /// another process publishes. After a [fatal](is_fatal) error the process must end; after any
-    /// other error the next call tries again.
+    /// Publishes batches until all pushes in the inbox are published, or until `gives_up` returns
+    /// true. Does nothing if another process publishes. After a [fatal](is_fatal) error the process
+    /// must end; after any other error the next call tries again.
     pub(crate) fn publish(
         &mut self,
         output: &mut Output,
@@ -143,7 +143,8 @@ impl Publisher {
             .begin_stream(&self.options.instance, now, lengths)?)
     }
 
-    /// Publishes a batch. False if `gives_up` was true; the next call then begins with this batch.
+    /// Publishes a batch. Returns false if `gives_up` returned true; the next call of
+    /// [`Publisher::publish`] then begins with this batch.
     fn publish_batch(
         &mut self,
         batch: &Batch,

@@ -88,8 +88,8 @@ impl ReadExports {
         pages.read.extend(export.page_number);
     }
 
-    /// The exports of which all pages were read: the group as a path segment, the window, and the
-    /// types.
+    /// The exports of which all pages were read. Returns, for each export: the group as a path
+    /// segment, the window, and the types.
     pub(crate) fn proven(&self) -> Vec<(String, Window, Vec<String>)> {
         let whole = self.exports.iter().filter(|(_, pages)| {
             let read = pages.read.range(1..=pages.wanted).count();

@@ -31,8 +31,8 @@ use crate::time::Timestamp;
 /// The collected records are compared when they have more bytes than this.
 const CHUNK: usize = 32 << 20;
 
-/// The key of a record without a time can be stored under another day. So this many days before and
-/// after are searched, too.
+/// The key of a record without a time can be stored under another day. So for such a record, this
+/// many days before and after its day are searched, too.
 const DAYS_AROUND: i64 = 3;
 
 /// The options of a comparison.
@@ -72,7 +72,7 @@ pub(crate) struct HourLine {
     status: &'static str,
 }
 
-/// A record of an export before its comparison.
+/// A record of an export that was not compared yet.
 struct Candidate {
     record: String,
     kind: String,
@@ -86,7 +86,7 @@ struct Tally {
     kind: String,
     lines: i64,
     missing: i64,
-    /// The hashes of the records that the stream had.
+    /// The first half of the key of each record that the stream had.
     matched: HashSet<u64>,
     /// The keys of the records that were acknowledged but not published. The value says whether the
     /// hour comes from the record itself.
@@ -110,8 +110,8 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Makes sure that the keys exist, and removes unfinished files from the lake. Status 2 if the
-    /// keys are missing and must not be rebuilt.
+    /// Makes sure that the keys exist, and removes unfinished files from the lake. An error with
+    /// status 2 if the keys are missing and must not be rebuilt.
     pub(crate) fn open(
         directory: &ReceiveDirectory,
         store: Store,
@@ -138,7 +138,7 @@ impl Reconciler {
         Ok(reconciler)
     }
 
-    /// Adds a line. The inner error says why `unzip-jsonl` cannot have printed it.
+    /// Adds a line. The inner error says why `unzip-jsonl` cannot have printed this line.
     pub(crate) fn take(&mut self, line: &str) -> anyhow::Result<Result<(), BadLine>> {
         let taken = self.line(line)?;
         if taken.is_err() {
@@ -193,8 +193,8 @@ impl Reconciler {
         }
     }
 
-    /// Compares the records that are left. Returns a line for each type and hour, and stores these
-    /// results in the database.
+    /// Compares the records that were not compared yet. Returns a line for each type and hour, and
+    /// stores these results in the database.
     pub(crate) fn finish(&mut self) -> anyhow::Result<Vec<HourLine>> {
         self.compare()?;
         let mut counts = Vec::new();

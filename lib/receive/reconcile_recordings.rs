@@ -51,8 +51,8 @@ impl BatchRecording {
     }
 }
 
-/// Copies a recording into the directory unless the directory has it. True if it was copied. The
-/// caller holds the publisher's lock.
+/// Copies a recording into the directory unless the directory already has it. Returns true if the
+/// recording was copied. The caller must hold the publisher's lock.
 pub(crate) fn fill(
     directory: &ReceiveDirectory,
     store: &mut Store,
@@ -85,8 +85,8 @@ pub(crate) fn fill(
     line.set("path", &*path.to_string_lossy())?;
     let lines = directory.recording_lines();
     // If a batch of pushes is unfinished, the lines of its interrupted attempt are removed first.
-    // Its next attempt writes them again, and cuts off only what follows the line that is written
-    // now.
+    // The next attempt of this batch cuts off only what follows the line that is written now, and
+    // then writes the removed lines again.
     if let Some(batch) = store.unfinished_stream()? {
         files::cut_back(&lines, batch.recordings_length)?;
     }

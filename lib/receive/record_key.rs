@@ -75,7 +75,7 @@ fn read<'t>(cursor: &mut TextCursor<'t>) -> Node<'t> {
             }
             cursor.step();
             // The sort is stable: if two fields have the same name, the later one stays behind the
-            // earlier one.
+            // earlier one. In the reversed order the later one is first, and is kept.
             fields.sort_by(|(a, _), (b, _)| a.cmp(b));
             fields.reverse();
             fields.dedup_by(|later, kept| later.0 == kept.0);

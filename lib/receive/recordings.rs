@@ -22,8 +22,9 @@ fn member(orn: &str) -> &str {
     orn.rsplit(['/', '\\', ':']).next().unwrap_or(orn)
 }
 
-/// The preferred name of a recording's file. It comes from the ORN, else from the correlation id,
-/// else from the hash. It is possible that another file already has this name.
+/// The preferred name of a recording's file. The name comes from the ORN; without an ORN from the
+/// correlation id, and without both from the hash. It is possible that another file already has
+/// this name.
 fn wanted_name(orn: Option<&str>, correlation_id: Option<&str>, sha256: &str) -> String {
     let named = orn.map(member).filter(|name| !name.is_empty());
     let named = named.or(correlation_id.filter(|id| !id.is_empty()));
@@ -42,8 +43,8 @@ fn dialog_id(name: &str) -> &str {
     }
 }
 
-/// Renames a staged recording to its final name; the caller syncs the directory. An existing file
-/// with the same bytes stays.
+/// Renames a staged recording to its final name; the caller must sync the directory. If the
+/// recording exists already with the same bytes, the staged file is removed instead.
 pub(crate) fn place(
     store: &Store,
     directory: &ReceiveDirectory,

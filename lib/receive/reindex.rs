@@ -35,7 +35,7 @@ pub(crate) struct IndexCounts {
 }
 
 /// Makes sure that every record of the lake has its key. If `keys/` was deleted, reads the whole
-/// lake if `rebuild` is true, and fails with status 2 if it is false.
+/// lake if `rebuild` is true, and fails with status 2 if `rebuild` is false.
 pub(crate) fn require_keys(
     directory: &ReceiveDirectory,
     store: &Store,
@@ -64,7 +64,8 @@ pub(crate) fn require_keys(
     rebuild_keys(directory, keys).map(drop)
 }
 
-/// Reads the whole lake and stores the keys of its records. The caller holds the publisher's lock.
+/// Reads the whole lake and stores the keys of its records. The caller must hold the publisher's
+/// lock.
 pub(crate) fn rebuild_keys(
     directory: &ReceiveDirectory,
     keys: &mut RecordKeys,
@@ -76,8 +77,8 @@ pub(crate) fn rebuild_keys(
     Ok(counts)
 }
 
-/// Completes exports whose publishing was interrupted: stores the keys of the files that have their
-/// final names. The caller holds the publisher's lock.
+/// Completes exports whose publishing was interrupted: stores the keys of the records in the files
+/// that have their final names. The caller must hold the publisher's lock.
 pub(crate) fn finish_exports(
     directory: &ReceiveDirectory,
     store: &mut Store,
@@ -131,8 +132,8 @@ fn batch_number(name: &str) -> i64 {
     }
 }
 
-/// Stores the keys of a file. A damaged file is logged and counted; the keys of its readable
-/// records are stored.
+/// Stores the keys of the records in a file. A damaged file is logged and counted, and the keys of
+/// its readable records are stored.
 fn index_file(
     path: &Path,
     keys: &mut RecordKeys,

@@ -32,8 +32,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens or creates the database of a directory and checks it. Status 65 if the database is
-    /// damaged; nothing in it is then changed.
+    /// Opens or creates the database of a directory and checks it. An error with status 65 if the
+    /// database is damaged; nothing in the database is then changed.
     pub(crate) fn open_checked(directory: &ReceiveDirectory) -> anyhow::Result<Store> {
         directory.create()?;
         let path = directory.database();
@@ -41,7 +41,7 @@ impl Store {
         Store::at(&path)
     }
 
-    /// Opens the database of a directory. Status 2 if it does not exist.
+    /// Opens the database of a directory. An error with status 2 if the database does not exist.
     pub(crate) fn open(directory: &ReceiveDirectory) -> anyhow::Result<Store> {
         let path = directory.database();
         if !path.is_file() {

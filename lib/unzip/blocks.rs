@@ -1,8 +1,8 @@
 //! Memory blocks that pass from the threads that unpack to the thread that writes.
 //!
-//! The threads that unpack share a fixed number of blocks. So a thread cannot be far ahead of the
-//! writing. But the job whose output is written next must continue even if other jobs use all
-//! blocks, so this job may use a few more.
+//! A job is one or more members that one thread unpacks. The threads that unpack share a fixed
+//! number of blocks. So a thread cannot be far ahead of the writing. But the job whose output is
+//! written next must continue even if other jobs use all blocks, so this job may use a few more.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -15,8 +15,8 @@ pub(super) const BLOCK: usize = 256 * 1024;
 /// The most bytes of memory that a buffer for lines keeps after a long line.
 pub(super) const LONG: usize = 64 * 1024;
 
-/// The number of additional blocks for the job whose output is written next. It fills one block
-/// while the other block is written.
+/// The number of additional blocks for the job whose output is written next. The job fills one
+/// block while the other block is written.
 const FOR_THE_NEXT: usize = 2;
 
 /// A pool that lends blocks. When a block is dropped, it returns to the pool.
@@ -51,7 +51,8 @@ impl Blocks {
         }
     }
 
-    /// An empty block for the output of the job `turn`. Waits until a block is free.
+    /// Waits until a block is free, and returns this block, empty, for the output of the job
+    /// `turn`.
     pub(super) fn lend(self: &Arc<Blocks>, turn: u64) -> OutputBlock {
         let mut state = lock(&self.state);
         while state.lent >= self.most + extra(&state, turn) {
@@ -66,7 +67,8 @@ impl Blocks {
         }
     }
 
-    /// Call this before the output of the job `turn` is written.
+    /// Allows the additional blocks for the job `turn`. Call this before the output of this job is
+    /// written.
     pub(super) fn wait_for(&self, turn: u64) {
         lock(&self.state).next = turn;
         self.changed.notify_all();

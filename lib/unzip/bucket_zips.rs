@@ -38,7 +38,7 @@ pub(super) struct BucketZips {
     open: Vec<(Weak<dyn ZipBytes>, u64)>,
 }
 
-/// A ZIP that was read ahead, or the error, and the memory that the ZIP takes.
+/// The result of reading a ZIP ahead: the ZIP or an error. Also has the memory that the ZIP takes.
 struct ReadAhead {
     zip: anyhow::Result<io::Result<BegunZip>>,
     _taken: TakenBytes,
@@ -50,8 +50,8 @@ enum BegunZip {
 }
 
 impl BucketZips {
-    /// `readers` is the number of threads that will read each ZIP. Copies of ZIPs are in
-    /// `spool_dir`.
+    /// `readers` is the number of threads that will read each ZIP. If a ZIP must be copied to a
+    /// file, the file is in `spool_dir`.
     pub(super) fn new(readers: usize, spool_dir: PathBuf) -> BucketZips {
         BucketZips {
             readers,

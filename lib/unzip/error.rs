@@ -5,8 +5,8 @@ use std::io;
 use crate::error::Failure;
 use crate::format::zip;
 
-/// Why reading a member of a ZIP stopped before its end: the ZIP is damaged or cannot be read, or
-/// an error ends the run.
+/// Why reading a member of a ZIP stopped before its end: the ZIP is damaged or cannot be read
+/// (`Source`), or an error ends the run (`Fatal`).
 #[derive(Debug)]
 pub(super) enum MemberError {
     Source(zip::ArchiveError),

@@ -52,8 +52,8 @@ impl ZipInput {
     }
 }
 
-/// Opens the file at a path. A file that is not regular is first copied to `spool_dir`, as
-/// stdin is. So the argument `<(…)` of a shell works.
+/// Opens the file at a path. If the file is not regular, for example because the argument is `<(…)`
+/// in a shell, it is first copied to a file in `spool_dir`, like a ZIP in a pipe on stdin.
 pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     let kind = file.metadata()?.file_type();

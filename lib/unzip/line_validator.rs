@@ -10,8 +10,8 @@ use crate::format::zip::{ArchiveError, MemberContents};
 use crate::json::lines::{BOM, MAX_LINE, line_length, record, without_end};
 use crate::unzip::error::MemberError;
 
-/// A member with at most this many bytes is verified before any of them is written. A larger member
-/// is written while it is inflated, because it can be too large for the memory.
+/// A member with at most this many bytes is verified before any of its bytes are written. A larger
+/// member is written while it is inflated, because it can be too large for the memory.
 const PROVEN_FIRST: usize = 4 << 20;
 
 /// Passes on lines that can be records, and refuses the others.
@@ -24,7 +24,7 @@ pub(super) struct LineValidator<'a, S> {
     /// The number of records that were passed on; blank lines do not count.
     passed: u64,
     /// Whether the sink keeps the lines that it has, even if an error in the member follows. With
-    /// --layout it does not keep them.
+    /// --layout the sink does not keep these lines.
     for_good: bool,
 }
 
@@ -45,8 +45,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes the lines of a member on. The error of a damaged member says how many of its lines
-    /// were printed before.
+    /// Passes the lines of a member on. If the member is damaged, the error says how many lines of
+    /// the member were printed before.
     pub(super) fn pump(
         &mut self,
         contents: MemberContents<'_>,
@@ -164,8 +164,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
 }
 
 /// Why a line cannot be a record; `None` if it can. Besides the encoding, only the start and the
-/// end of the line are checked: they show whether lines were cut or mixed. Parsing would take
-/// longer than inflating.
+/// end of the line are checked: they show whether lines were cut or mixed. The line is not parsed,
+/// because parsing would take longer than inflating.
 fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
     match record {
         _ if !is_text && std::str::from_utf8(record).is_err() => Some("not UTF-8"),

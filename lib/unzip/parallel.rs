@@ -4,11 +4,11 @@
 //! larger member. Each job has its own channel for its output, and the channels are read in the
 //! order of the jobs. The number of blocks limits the memory, for members of any size.
 //!
-//! In the filter, a thread passes on a block when the whole block is finished. If this module did
-//! that, a complete inflated member would have to be in memory, so a job passes on its output in
-//! parts. A bounded channel for each job, instead of the shared blocks, would not be better. With
-//! large channels, all jobs together would take much memory. With small channels, a member of some
-//! megabytes could not be unpacked ahead.
+//! In the room `filter/`, a thread passes on a block when the whole block is finished. If this
+//! module did that, a complete inflated member would have to be in memory, so a job passes on its
+//! output in parts. A bounded channel for each job, instead of the shared blocks, would not be
+//! better. With large channels, all jobs together would take much memory. With small channels, a
+//! member of some megabytes could not be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,12 +29,13 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// The number of blocks for unpacked bytes per thread, if several threads unpack: 2 MiB for each.
+/// The number of blocks per thread for unpacked bytes, if several threads unpack. Together the
+/// blocks of a thread have 2 MiB.
 const BLOCKS: usize = 8;
 
 /// The number of blocks for unpacked bytes if only one thread unpacks: 1 MiB. This is enough,
-/// because it never waits for the output of another thread, and the pipe to the reader can hold
-/// another 1 MiB.
+/// because this thread never waits for the output of another thread, and the pipe to the reader can
+/// hold another 1 MiB.
 const BLOCKS_OF_ONE: usize = 4;
 
 /// The most entries in the queue of pending work, for each thread that unpacks. If there are more,
@@ -42,8 +43,8 @@ const BLOCKS_OF_ONE: usize = 4;
 const JOBS: usize = 8;
 
 /// The most bytes of pending members for each thread, as compressed in the ZIP. A ZIP in a bucket
-/// is read in blocks. The blocks that the walk has read should still be in memory when a thread
-/// needs them.
+/// is read in blocks. The blocks that were read during the walk through the ZIP's directory should
+/// still be in memory when a thread needs them.
 const COMPRESSED_BYTES: u64 = 6 << 20;
 
 /// The size of a job in members and in bytes. It is large enough that starting a job costs little,
@@ -81,10 +82,10 @@ pub(super) struct Parallel {
     turn: u64,
     blocks: Arc<Blocks>,
     pending: VecDeque<Pending>,
-    /// The members of the next job, and their bytes.
+    /// The members of the next job, and the sum of their sizes in bytes.
     tasks: Vec<Task>,
     bytes: u64,
-    /// The part of a refused line that has arrived.
+    /// The bytes of a refused line that have arrived so far.
     raw: Vec<u8>,
 }
 
@@ -119,8 +120,8 @@ impl Parallel {
         })
     }
 
-    /// Adds a member of `zip` to the pending work. After an error, the caller skips the rest of the
-    /// ZIP, or ends the run.
+    /// Adds a member of `zip` to the pending work. After an error, the caller must skip the rest of
+    /// the ZIP, or end the run.
     pub(super) fn push(
         &mut self,
         zip: &Arc<Zip>,
@@ -177,7 +178,8 @@ impl Parallel {
             writer,
             wanted: Arc::downgrade(&wanted),
         };
-        // If no thread is left to take the job, an error follows when its output is received.
+        // If no thread is left to take the job, an error follows when the output of the job is
+        // read.
         let _ = jobs.send(job);
         self.turn += 1;
         self.bytes = 0;

@@ -1,5 +1,5 @@
-//! Reads each record before it is written: to find its file, or to describe it in the schema
-//! report.
+//! Reads each record before it is written: to choose the file for the record, or to describe the
+//! record in the schema report.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -40,8 +40,8 @@ pub(super) struct Records {
     filed: Filed,
 }
 
-/// The numbers of files and ZIPs so far, and of records whose type or hour is not that in their
-/// member's path.
+/// The numbers of files and ZIPs so far, and of records whose type or hour differs from the one in
+/// the path of their member.
 #[derive(Debug, Default)]
 struct Filed {
     written: u64,
@@ -56,7 +56,8 @@ struct Filed {
 #[derive(Debug, Default)]
 struct Differs {
     count: u64,
-    /// The place of the first such record, with the value in the path and the value in the record.
+    /// The place of the first record that differs, with the value in the path and the value in the
+    /// record.
     example: Option<String>,
 }
 
@@ -135,7 +136,7 @@ impl Records {
         self.offset = line.offset + line.length;
     }
 
-    /// Takes some bytes of the member's lines. They can begin and end inside a line.
+    /// Takes some bytes of the member's lines. The first and the last byte can be inside a line.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -257,7 +258,7 @@ impl Records {
     }
 
     /// Logs how many records have another type or hour than the path of their member. Returns the
-    /// survey, and the files for [`Layout::listed`].
+    /// survey, and the layout, so that the caller can call [`Layout::listed`].
     pub(super) fn end(self, report: &mut Report) -> (Option<Survey>, Option<Layout>) {
         if self.layout.is_some() {
             self.filed.report(report);
@@ -267,8 +268,9 @@ impl Records {
 }
 
 impl Filed {
-    /// The type and the hour of a record. Those in the record have priority over those in the path
-    /// of its member.
+    /// Returns the type and the hour of a record. If the record lacks one of these values, the
+    /// value in the path of its member is returned. Counts the record if a value in the record
+    /// differs from the one in the path.
     fn settle<'l>(
         &mut self,
         told: RecordKey<'l>,

@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::format::zip::ArchiveError;
 use crate::unzip::error::MemberError;
 
-/// A part with this many marks is passed on, even if it has few bytes.
+/// A part with this many [`ReplayMark`]s is passed on, even if the part has few bytes.
 const MARKS: usize = 1024;
 
 /// Some of the calls that a job makes on its sink. The writer repeats these calls.
@@ -119,8 +119,8 @@ pub(super) struct ReplayBuffer<'a> {
 }
 
 impl<'a> ReplayBuffer<'a> {
-    /// A buffer for the output of the job `turn`. Its parts are sent to `writer`. After the value
-    /// behind `wanted` was dropped, nobody needs the output any more.
+    /// A buffer for the output of the job `turn`. The buffer sends this output to `writer`, in
+    /// parts. After the value behind `wanted` was dropped, nobody needs the output any more.
     pub(super) fn new(
         turn: u64,
         blocks: &'a Arc<Blocks>,
@@ -140,7 +140,7 @@ impl<'a> ReplayBuffer<'a> {
 
     /// Sends the last part of the job's output.
     pub(super) fn finish(mut self) {
-        // If the writer does not receive the last part, it does not need the output any more.
+        // If the last part cannot be sent, the writer does not need the output any more.
         let _ = self.send(true);
     }
 
@@ -237,7 +237,7 @@ impl MemberSink for ReplayBuffer<'_> {
         self.send_if_full()?;
         match goes_on {
             true => Ok(()),
-            // The mark tells the writer the reason.
+            // This error only ends the job. The writer finds the reason in the mark.
             false => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
         }
     }

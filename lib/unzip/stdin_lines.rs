@@ -1,4 +1,5 @@
-//! Reads the lines of stdin, which name ZIPs. Some lines are read ahead, if this needs no waiting.
+//! Reads the lines of stdin, which name ZIPs. Some lines are read ahead, but only if they have
+//! already arrived.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -46,7 +47,7 @@ impl BadStdinLine {
     }
 }
 
-/// Reads lines.
+/// Reads the lines of stdin.
 pub(super) struct StdinLines<R> {
     lines: Lines<R>,
     ahead: VecDeque<StdinLine>,

@@ -42,7 +42,8 @@ impl Task {
         }
     }
 
-    /// Unpacks the member. After an error, the caller skips the rest of the ZIP, or ends the run.
+    /// Unpacks the member. After an error, the caller must skip the rest of the ZIP, or end the
+    /// run.
     pub(super) fn run(
         self,
         selection: &MemberArgs,

@@ -67,7 +67,8 @@ pub(super) fn unpack(
 }
 
 /// Gives the recording its final name. Call this before the line about the recording is printed,
-/// and in the order of the members: if two recordings have the same name, the first one gets it.
+/// and in the order of the members: if two recordings have the same name, the first recording gets
+/// the name.
 pub(super) fn keep<'a>(
     unpacked: Unpacked,
     directory: &Path,

@@ -38,7 +38,8 @@ pub(super) fn work(
         let mut replay = ReplayBuffer::new(job.turn, blocks, job.writer, job.wanted);
         for task in job.tasks {
             let done = task.run(selection, &zip.source, unpacker, &mut buffer, &mut replay);
-            // `replay` passes the error to the writer, or the writer needs no more output.
+            // An error is not handled here: `replay` has passed it to the writer, or the writer
+            // needs no more output.
             if done.is_err() {
                 break;
             }

@@ -59,7 +59,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Continues with the ZIP `source`. If the previous call named another ZIP, starts this one.
+    /// Continues with the ZIP `source`. If the previous call named another ZIP, starts the ZIP
+    /// `source`.
     pub(super) fn enter(&mut self, source: &Arc<str>) {
         if !Arc::ptr_eq(&self.source, source) {
             self.source = Arc::clone(source);
@@ -69,8 +70,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends a ZIP: prints the last lines, or handles the error. Returns only an error that ends the
-    /// run.
+    /// Ends a ZIP: prints the lines that follow its records, or handles the error. Returns only an
+    /// error that ends the run.
     pub(super) fn leave(
         &mut self,
         result: Result<(), MemberError>,
@@ -239,7 +240,8 @@ impl Write for Writer<'_> {
     }
 }
 
-/// Adds context to an error, and keeps its kind.
+/// Turns `e` into an I/O error with the same text. If an I/O error caused `e`, the kind is the same
+/// too.
 fn as_io(e: anyhow::Error) -> io::Error {
     let mut causes = e.chain().filter_map(|cause| cause.downcast_ref());
     let kind = causes.next().map_or(io::ErrorKind::Other, io::Error::kind);

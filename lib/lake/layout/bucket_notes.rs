@@ -13,8 +13,8 @@ use crate::bucket::service::BucketService;
 /// dot.
 const NOTES: &str = "/.callpipe-unlisted/";
 
-/// The most ZIPs in one note. The number is limited because each new ZIP writes the whole object of
-/// the note again.
+/// The most ZIPs in one note. The number is limited because the whole object of the note is written
+/// again for each new ZIP.
 const MOST: usize = 500;
 
 /// Stores the notes about unlisted ZIPs of a lake in a bucket.
@@ -22,7 +22,7 @@ const MOST: usize = 500;
 pub(super) struct BucketNotes {
     service: Arc<BucketService>,
     root: BucketUrl,
-    /// An id that no other run has.
+    /// The id of this run, which no other run has. The names of this run's notes begin with the id.
     id: String,
     zips: Vec<String>,
 }

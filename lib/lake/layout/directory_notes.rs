@@ -1,5 +1,5 @@
 //! Notes about unlisted ZIPs in a directory: a file for each run that has not succeeded. A run
-//! locks its file until it ends.
+//! holds a lock on its file until the run ends.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -27,7 +27,7 @@ pub(super) struct DirectoryNotes {
 struct OwnNotes {
     path: PathBuf,
     file: File,
-    /// The length of the file in bytes: `before` is without the last line, `length` with it.
+    /// The length of the file in bytes: `length` counts the last line, `before` does not.
     before: u64,
     length: u64,
 }
@@ -119,7 +119,8 @@ fn create(root: &Path) -> anyhow::Result<OwnNotes> {
     }
 }
 
-/// The text of a note; `None` if its run has not ended, or if another run has removed the note.
+/// Reads the text of another run's note; `None` if that run has not ended, or if the note was
+/// removed.
 fn left(path: &Path) -> io::Result<Option<String>> {
     let is_gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
     let file = match File::open(path) {

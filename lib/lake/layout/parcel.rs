@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// The name for unknown values in Hive, DuckDB and Spark.
 const UNKNOWN: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The number of digits of the content hash in a name.
+/// The number of digits of the content hash in a file name.
 const DIGITS: usize = 16;
 
 /// The line about a file, without the field `source`.

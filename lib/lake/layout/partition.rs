@@ -1,8 +1,8 @@
-//! A file that is being written: a part is in memory and a part on disk.
+//! A file that is being written: one part of the file is in memory, the other part on the disk.
 //!
-//! No file stays open between two writes. A compressed file is a series of frames that do not
-//! depend on each other, so no file needs a compressor of its own. So there can be any number of
-//! files.
+//! No file stays open between two writes, and no file needs a compressor of its own, because a
+//! compressed file is a series of frames that do not depend on each other. So there can be any
+//! number of files.
 
 use std::io::{self, Sink, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub(super) struct PartitionKey<T> {
 }
 
 /// The most bytes of records that are collected before they are written to the disk, and the most
-/// bytes of records in one frame of a compressed file. A longer record is not collected: it is
-/// written at once.
+/// bytes of records in one frame of a compressed file. A record that is longer than this is not
+/// collected: it is written at once.
 const PIECE: usize = 512 << 10;
 
 /// Records of one type and hour.
@@ -53,7 +53,7 @@ pub(super) struct Spill {
     staging: Staging,
     frames: Option<Frames>,
     partitions: u64,
-    /// The context of a write error: it names the directory.
+    /// The context of a write error. This text names the directory.
     writing: String,
 }
 
@@ -106,8 +106,8 @@ impl Partition {
 }
 
 impl Spill {
-    /// Creates a staging directory in `directory`, to which partitions are written. They are
-    /// compressed if there are `frames`.
+    /// Creates a staging directory in `directory`, to which partitions are written. The partitions
+    /// are compressed if there are `frames`.
     pub(super) fn new(directory: &Path, frames: Option<Frames>) -> anyhow::Result<Spill> {
         Ok(Spill {
             staging: Staging::new(directory)?,

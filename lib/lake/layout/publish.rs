@@ -17,7 +17,8 @@ use crate::os::unsynced;
 /// The number of directories from a file's own directory up to the output directory, both included.
 const LEVELS: usize = 4;
 
-/// Gives all files their names, or none of them. Before that, notes the ZIP of the files.
+/// Gives all files their names, or none of them. Before the first file gets its name, adds the ZIP
+/// of the files to the notes, if there are notes.
 pub(super) fn publish(
     root: &Path,
     mut parcels: Vec<Parcel>,
@@ -28,8 +29,8 @@ pub(super) fn publish(
     stage(root, &mut parcels, spill)?;
     let mut name_them = || {
         // The lock lets two runs that unpack the same ZIP name their files one after the other. If
-        // the file system has no locks, it can happen that both name files at the same time, but
-        // this is unlikely.
+        // the file system has no locks, it can happen that both runs name files at the same time,
+        // but this is unlikely.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
         // All work that can fail because the disk is full is done before the first file gets its
@@ -136,7 +137,8 @@ fn stage(root: &Path, parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Resu
     files::sync_each(&staged)
 }
 
-/// The path of the file in the lake, compressed or not; `None` if it is missing there.
+/// The path in the lake of the parcel's file, compressed or not; `None` if the lake does not have
+/// it.
 fn present(root: &Path, parcel: &Parcel, spill: &Spill) -> Option<PathBuf> {
     let files = parcel.files(spill.compresses()).map(|file| root.join(file));
     files.into_iter().find(|path| path.exists())

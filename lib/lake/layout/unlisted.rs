@@ -2,9 +2,9 @@
 //! status 0.
 //!
 //! A program that reads the lines of a run often uses only those with the status `written`. If the
-//! run is killed or fails, it can be that the program has not read them. Then the next run must not
-//! list the files as `kept`. So a run notes a ZIP before the first of its files gets its name, and
-//! removes its notes when it has succeeded.
+//! run is killed or fails, it can be that the program has not read these lines. Then the next run
+//! must not list the files as `kept`. So before the first file of a ZIP gets its name, a run writes
+//! a note of the ZIP. When the run has succeeded, it removes its notes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -81,9 +81,9 @@ impl<P: NotePlace> UnlistedZips<P> {
         }
     }
 
-    /// Notes the ZIP, and returns the status of those of its files that exist already. `all` is the
-    /// number of its files, `missing` the number of files that do not exist. Call this before the
-    /// first file of the ZIP gets its name.
+    /// Adds the ZIP to the notes if necessary, and returns the status for those files of the ZIP
+    /// that exist already. The ZIP has `all` files, and `missing` of them do not exist yet. Call
+    /// this before the first file of the ZIP gets its name.
     pub(super) fn begin(
         &mut self,
         zip: &NotedZip,
@@ -94,7 +94,7 @@ impl<P: NotePlace> UnlistedZips<P> {
             return Ok(PublishStatus::Kept);
         }
         // The notes of other runs are read even if all files are missing, so that `take_over` also
-        // removes the note of a run that named no file.
+        // removes the note of a run that gave no file its name.
         let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
         let is_written = is_left || missing == all;
         if is_written || missing > 0 {

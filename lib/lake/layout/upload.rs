@@ -2,8 +2,9 @@
 //!
 //! An object is complete or absent, but a run can end between two objects. The next run with this
 //! ZIP keeps the objects that exist, because their names contain a hash of their contents, and
-//! uploads the others. So an object is never removed: another run can rely on it. A note of the ZIP
-//! is uploaded before its files, and makes the next run list all of them as written.
+//! uploads the others. An object is never removed, because another run may have kept it. A note of
+//! the ZIP is uploaded before the files of the ZIP. The note makes the next run list all of these
+//! files as written.
 
 use std::fs::File;
 use std::io;
@@ -70,9 +71,9 @@ impl LakeBucket {
         let compresses = spill.compresses();
         let known = in_parallel(&parcels, |parcel| self.present(parcel, compresses))?;
         let missing = known.iter().filter(|known| known.is_none()).count();
-        // Another run notes a ZIP before it uploads the ZIP's files. The notes are read after the
-        // list of files, so they have the ZIP of each file that another run has uploaded, unless
-        // that run has succeeded since.
+        // Another run notes a ZIP before it uploads the ZIP's files. This run reads the notes after
+        // it has looked for the files. So the notes have the ZIP of each file that was found and
+        // that another run has uploaded, unless that run has succeeded since.
         let present = self.notes.begin(&zip, missing, parcels.len())?;
         for (parcel, known) in parcels.iter_mut().zip(&known) {
             match known {
@@ -109,7 +110,8 @@ impl LakeBucket {
         self.notes.remove();
     }
 
-    /// The path of the file in the lake, compressed or not; `None` if it is missing there.
+    /// The path in the lake of the parcel's file, compressed or not; `None` if the lake does not
+    /// have it.
     fn present(&self, parcel: &Parcel, compresses: bool) -> anyhow::Result<Option<String>> {
         let files = parcel.files(compresses);
         // The longer path is the shorter one with the extension for compression. So a list of all

@@ -69,7 +69,7 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Reads clients and keys. Status 2 if the clients are invalid.
+    /// Reads clients and keys. An error with status 2 if the clients are invalid.
     pub(crate) fn open(
         clients: &Path,
         directory: &Path,
@@ -180,8 +180,9 @@ impl Authenticator {
         }
     }
 
-    /// The client of the token in an `Authorization` header. The token must be ours and valid,
-    /// and its client must still exist. `known` is the last token of the connection.
+    /// Returns the client of the token in an `Authorization` header; `None` if the token is not
+    /// ours or not valid, or if its client does not exist any more. `known` is the last valid token
+    /// of the connection.
     pub(crate) fn client_of(
         &self,
         authorization: &str,
@@ -210,8 +211,8 @@ impl Authenticator {
         lock(&self.clients).has(client, now).then(|| client.clone())
     }
 
-    /// The keys. If the token names an unknown key, the keys are first read again, because perhaps
-    /// another process has created this key.
+    /// Returns the keys. If the token names an unknown key, the keys are first read again, because
+    /// perhaps another process has created this key.
     fn keys_for(&self, token: &str) -> Arc<TokenKeys> {
         let keys = Arc::clone(&lock(&self.keys));
         if keys.have_signer_of(token) {

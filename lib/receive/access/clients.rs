@@ -65,7 +65,7 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// Reads the file and the secret files that it names. Relative paths of secret files start at
-    /// the directory of `path`. Status 2 if something is invalid.
+    /// the directory of `path`. An error with status 2 if something is invalid.
     pub(crate) fn read(
         path: &Path,
         env: &dyn Fn(&str) -> Option<String>,
@@ -103,8 +103,8 @@ impl Clients {
         self.grants.contains(&grant)
     }
 
-    /// Whether a valid client has this id and this secret. All clients are compared, in constant
-    /// time.
+    /// Whether a valid client has this id and this secret. The id and the secret are compared with
+    /// those of all clients, in constant time.
     pub(crate) fn knows(&self, id: &str, secret: &str, now: Timestamp, key: &hmac::Key) -> bool {
         let given = proof(id, &digest::sha256(secret.as_bytes()));
         let mut known = false;

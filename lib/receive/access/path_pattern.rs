@@ -24,7 +24,8 @@ impl PathPattern {
     }
 }
 
-/// Whether one segment matches its pattern: it contains the parts between the stars, in order.
+/// Whether one segment matches its pattern: the segment contains the texts between the stars of the
+/// pattern, in order.
 fn is_like(pattern: &str, segment: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == segment;

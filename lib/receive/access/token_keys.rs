@@ -32,7 +32,7 @@ struct Claims {
     jti: String,
 }
 
-/// A key in the file. The first key in the file is the current one.
+/// A key in the file. The first key in the file is the current key, which signs new tokens.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct StoredKey {
@@ -79,8 +79,8 @@ impl TokenKeys {
         TokenKeys::read(directory, now)
     }
 
-    /// Reads the keys of a directory. Status 65 if they are damaged, 2 if other users can read
-    /// them.
+    /// Reads the keys of a directory. An error with status 65 if the keys are damaged, or with
+    /// status 2 if other users can read them.
     pub(crate) fn read(directory: &Path, now: Timestamp) -> anyhow::Result<TokenKeys> {
         let path = file_of(directory);
         let place = || path.display().to_string();
@@ -152,7 +152,7 @@ impl TokenKeys {
         Ok(jsonwebtoken::encode(&header, &claims, &key)?)
     }
 
-    /// Whether the token names a key of the file. The signature is not checked.
+    /// Whether the token names one of these keys. The signature of the token is not checked.
     pub(crate) fn have_signer_of(&self, token: &str) -> bool {
         self.signer_of(token).is_some()
     }
@@ -198,7 +198,7 @@ fn stored(path: &Path) -> anyhow::Result<Vec<StoredKey>> {
         .with_context(place)
 }
 
-/// Replaces the keys of a directory, under a lock.
+/// Replaces the keys of a directory by the result of `change`. A lock keeps other processes out.
 fn change(
     directory: &Path,
     change: impl FnOnce(Vec<StoredKey>) -> anyhow::Result<Vec<StoredKey>>,

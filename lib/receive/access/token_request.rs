@@ -50,8 +50,8 @@ impl std::fmt::Debug for Credentials {
 #[derive(Debug)]
 pub(crate) struct TokenRequest {
     pub(crate) grant: GrantType,
-    /// The credentials to try, in order. A Basic header gives two if decoding it as form text
-    /// changes its id or its secret.
+    /// The credentials to try, in order. A Basic header gives two pairs if decoding the header as
+    /// form text changes the id or the secret.
     pub(crate) candidates: Vec<Credentials>,
     /// The names of parameters that are ignored.
     pub(crate) ignored: Vec<String>,

@@ -51,7 +51,7 @@ pub(super) struct Waiting {
     pub(super) broken: Option<String>,
 }
 
-/// The memory that a push needs, in bytes.
+/// The bytes of memory that a push counts in the queue; 0 for a recording, which is on the disk.
 pub(super) fn size(push: &Push) -> usize {
     match &push.content {
         PushContent::Json(body) => body.len(),

@@ -78,8 +78,8 @@ impl InboxWriter {
         }
     }
 
-    /// Waits for something to commit; `None` when the queue is closed and empty, or nothing can be
-    /// written any more.
+    /// Waits until there is something to commit, and takes it. Returns the pushes; `None` when the
+    /// queue is closed and empty, or nothing can be written any more.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
         // If the processors are busy, other threads run first, and can add their pushes to this
         // transaction.
@@ -176,8 +176,8 @@ impl InboxWriter {
         now
     }
 
-    /// Writes pushes to the disk, and tells their requests the result. After a failed sync, all
-    /// later pushes fail, too.
+    /// Writes pushes and notes to the disk, and calls `done` of each push with the result. After a
+    /// failed sync, all later pushes fail, too.
     fn commit(&mut self, pushes: Vec<(Push, Done)>) {
         let started = self.options.clock.instant();
         let (placed, failed) = self.place_recordings(pushes);
@@ -244,8 +244,8 @@ impl InboxWriter {
         }
     }
 
-    /// Renames recordings to their final names. If a rename fails, only that recording is
-    /// refused.
+    /// Renames recordings to their final names. Returns the pushes to commit, and each recording
+    /// that could not be renamed, with the error.
     fn place_recordings(
         &self,
         pushes: Vec<(Push, Done)>,

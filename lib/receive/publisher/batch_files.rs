@@ -56,8 +56,8 @@ impl BatchFiles {
         })
     }
 
-    /// True at the first call for a recording, false at later calls: a batch writes one line for
-    /// each recording.
+    /// Returns true at the first call for a recording, and false at later calls: a batch writes one
+    /// line for each recording.
     pub(super) fn takes(&mut self, file: &str) -> bool {
         self.taken.insert(file.to_owned())
     }

@@ -85,7 +85,8 @@ impl BatchWork<'_> {
                     }
                     Err(reason) => (record.into_owned().into_bytes(), reason),
                 },
-                // The entry has no text, because the whole body is in quarantine.
+                // The entry in `rejects.ndjson` has no text, because the whole body is in
+                // quarantine.
                 Piece::Reject(_, reason) if pieces.is_unreadable => (Vec::new(), reason.to_owned()),
                 Piece::Reject(raw, reason) => (raw.to_vec(), reason.to_owned()),
             };

@@ -18,8 +18,8 @@ use crate::receive::server::receiver::Receiver;
 /// The pause after an error of the listening socket, for example when too many files are open.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The size of the read buffer of a socket: a push of the usual size fits into it. Without this
-/// buffer, the TLS library reads 4 KiB at a time.
+/// The size of the read buffer of a socket: a push of the usual size fits into the buffer. Without
+/// this buffer, the TLS library reads 4 KiB at a time.
 const SOCKET_BUFFER: usize = 8 << 10;
 
 /// The settings of all connections of a listener.
@@ -29,7 +29,8 @@ pub(crate) struct Acceptance {
     pub(crate) connections: Arc<Connections>,
     /// The certificate; `None` for plain HTTP.
     pub(crate) tls: Option<TlsAcceptor>,
-    /// Whether to accept no more connections and to end the open ones.
+    /// Becomes true when the server stops: then no more connections are accepted, and the open
+    /// connections end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
 

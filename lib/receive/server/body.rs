@@ -37,8 +37,7 @@ where
     }
 }
 
-/// Reads a complete body of at most `most` bytes. `reserved` bytes of capacity are reserved
-/// already.
+/// Reads a complete body of at most `most` bytes. `reservation` already has `reserved` bytes.
 pub(crate) async fn whole<B>(
     body: &mut B,
     most: u64,
@@ -82,8 +81,8 @@ where
     }
 }
 
-/// The inflated text of a gzip body. An invalid body is returned unchanged, because a push is never
-/// refused for its content.
+/// The inflated text of a gzip body. A body that is not valid gzip is returned unchanged, because a
+/// push is never refused for its content.
 pub(crate) async fn inflated(
     body: Bytes,
     reservation: &mut Reservation,

@@ -13,7 +13,7 @@ pub(crate) struct Capacity {
     all_bytes: usize,
 }
 
-/// There was not enough room in time.
+/// The room did not become free before the end of the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 

@@ -32,8 +32,8 @@ pub(crate) struct CertificatePair {
 }
 
 impl CertificatePair {
-    /// Reads a certificate and its key. Status 2 if the files do not match, cannot be read, or
-    /// the certificate has expired.
+    /// Reads a certificate and its key. An error with status 2 if the files do not match or cannot
+    /// be read, or if the certificate has expired.
     pub(crate) fn read(cert: &Path, key: &Path, now: Timestamp) -> anyhow::Result<CertificatePair> {
         let chain = certificates(cert)?;
         let place = || cert.display().to_string();
@@ -107,7 +107,8 @@ impl fmt::Debug for CertificateExchange {
 }
 
 impl CertificateExchange {
-    /// Reads the certificate and its key when the server starts. Status 2 if they are invalid.
+    /// Reads the certificate and its key when the server starts. An error with status 2 if they are
+    /// invalid.
     pub(crate) fn open(
         cert: &Path,
         key: &Path,
@@ -143,7 +144,7 @@ impl CertificateExchange {
         }
     }
 
-    /// Logs each problem once.
+    /// Logs the current problem, unless it is the same as after the last reading of the files.
     fn complain(&self, now: Timestamp, error: Option<&anyhow::Error>) {
         let days = lock(&self.current).days_left(now);
         let complaint = match error {

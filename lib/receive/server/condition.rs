@@ -41,7 +41,8 @@ impl Condition {
         }
     }
 
-    /// Call when a sync failed: pushes are refused, and the process exits with 74.
+    /// Call this when a sync has failed. From then on pushes are refused, and the process exits
+    /// with 74.
     pub(crate) fn fail(&self, why: &str) {
         if !self.is_broken.swap(true, Ordering::SeqCst) {
             log::error!("{why}: the receiver stops, because the disk is not reliable");
@@ -65,7 +66,7 @@ impl Condition {
     }
 
     /// Sets the free bytes of the disk. Below `least_free` bytes, the disk counts as short until it
-    /// has 1.1 times `least_free`.
+    /// has 1.1 times `least_free` free bytes.
     pub(crate) fn set_free(&self, free: u64) {
         self.free.store(free, Ordering::Relaxed);
         let is_short = self.is_short.load(Ordering::SeqCst);
@@ -112,7 +113,8 @@ impl Condition {
         }
     }
 
-    /// Call when a push was refused because of overload or because it could not be stored.
+    /// Call this when a push was refused because of overload, or because the push could not be
+    /// stored.
     pub(crate) fn note_limited(&self, now: Instant) {
         *lock(&self.limited_at) = Some(now);
     }

@@ -23,8 +23,8 @@ const HEAD_FIELDS: usize = 64;
 /// The most bytes that the parser reads at once.
 const BUFFER: usize = 64 * 1024;
 
-/// Answers the requests of a connection until it ends, or until the server stops: then only the
-/// current request is answered.
+/// Answers the requests of a connection until the connection ends. When the server stops, only the
+/// current request is still answered.
 pub(crate) async fn serve<S>(
     stream: S,
     place: ConnectionPlace,

@@ -50,8 +50,8 @@ impl Connections {
     }
 
     /// Adds a connection. If the table is full, or has too many connections without a valid token,
-    /// the oldest connection without one is closed. `None` if the table is full and all its
-    /// connections have a valid token.
+    /// the oldest connection without a valid token is closed. `None` if the table is full and all
+    /// its connections have a valid token.
     pub(crate) fn admit(connections: &Arc<Connections>, from: IpAddr) -> Option<ConnectionPlace> {
         let mut open = lock(&connections.open);
         let strangers: Vec<u64> = open
@@ -82,7 +82,7 @@ impl Connections {
         })
     }
 
-    /// The number of connections with a valid token, and without one.
+    /// The number of connections with a valid token, and the number without a valid token.
     pub(crate) fn count(&self) -> (usize, usize) {
         let open = lock(&self.open);
         let known = open.peers.values().filter(|peer| peer.is_authenticated());

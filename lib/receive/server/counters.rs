@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 const MOST_PATHS: usize = 1000;
 
 /// Requests are counted under this name if they have no valid client or the client may not use
-/// their path, or if [`MOST_PATHS`] paths are counted already.
+/// their path, or if their path is new and [`MOST_PATHS`] paths are counted already.
 const OTHER: &str = "";
 
 /// The borders of the histograms, in milliseconds.
@@ -42,10 +42,11 @@ pub(crate) struct StreamActivity {
     pub(crate) results: BTreeMap<&'static str, u64>,
     /// When the last push was accepted.
     pub(crate) last: Option<Timestamp>,
-    /// The time from this moment until now is the time without a push, not counting the time in
-    /// which no receiver ran.
+    /// The start of the time without a push. For a path of an earlier run, this can be later than
+    /// the last push, so that the time in which no receiver ran does not count.
     silent_since: Option<Timestamp>,
-    /// The current minute, its count, and the count of the minute before.
+    /// The minute of the last accepted push, the number of pushes accepted in that minute, and the
+    /// number in the minute before.
     minute: (i64, u64, u64),
 }
 
@@ -130,7 +131,7 @@ impl Counters {
         }))
     }
 
-    /// Counts an answered request. `stream` is the path of a callback that the client may use.
+    /// Counts an answered request. `stream` is the path of the callback, if the client may use it.
     pub(crate) fn answered(
         &self,
         stream: Option<&str>,
@@ -172,8 +173,8 @@ impl Counters {
         lock(&self.0).commit.count(took);
     }
 
-    /// The paths that had no push for the time `silence`. A path is returned once, and again only
-    /// after a new push.
+    /// The paths that had no push for the time `silence`. A path that was returned is returned
+    /// again only if a push has arrived in between.
     pub(crate) fn newly_silent(&self, silence: Duration, now: Timestamp) -> Vec<String> {
         let mut counts = lock(&self.0);
         let is_silent = |activity: &StreamActivity| {

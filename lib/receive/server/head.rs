@@ -19,7 +19,8 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Parses the path as it was sent, without decoding.
+    /// Parses the path as it was sent, without decoding. `None` if the path is neither the token
+    /// endpoint nor a callback.
     pub(crate) fn of(path: &str, token_path: &str, prefix: &str) -> Option<Route> {
         if path == token_path {
             return Some(Route::Token);
@@ -44,7 +45,8 @@ pub(crate) struct Announced {
     pub(crate) is_chunked: bool,
 }
 
-/// Refuses heads that a proxy and the receiver behind it could understand differently.
+/// Refuses heads that a proxy and the receiver behind the proxy could understand differently.
+/// Returns the length and the form of the body.
 pub(crate) fn check(parts: &Parts) -> Result<Announced, PushRefusal> {
     if parts.version != Version::HTTP_11 {
         return Err(PushRefusal::Malformed("only HTTP/1.1 is supported"));
@@ -95,7 +97,8 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, PushRefusal> {
     }
 }
 
-/// The header with this name, as text; `None` if there is none, or more than one.
+/// The value of the header with this name, as text; `None` if the header is missing or repeated, or
+/// if its value is not ASCII text.
 pub(crate) fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -13,8 +13,8 @@ pub(crate) struct ServerLimits {
     pub(crate) handshake: Duration,
     /// The time for a complete head, from its first byte.
     pub(crate) head: Duration,
-    /// The longest time between two requests. The vendor's connection pool has no idle limit, and
-    /// its next push fails if the server closes the connection at that moment.
+    /// The longest time between two requests. The vendor's connection pool has no idle limit, and a
+    /// push fails if the server closes the connection at the moment when the push is sent.
     pub(crate) idle: Duration,
     /// How long a write is allowed to make no progress.
     pub(crate) write: Duration,

@@ -12,7 +12,7 @@ use crate::os::sockets;
 /// The value of `--listen`: `ADDRESS:PORT`, or `fd:3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ListenAddress {
-    /// An address and a port; port 0 takes a free one.
+    /// An address and a port. For port 0, the system chooses a free port.
     Address(SocketAddr),
     /// A socket that is already open.
     Passed(usize),
@@ -44,8 +44,9 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Opens the socket. Status 75 if another process has the port; 2 if this machine does not
-    /// have the address, or, with `is_local`, if the address is not a loopback address.
+    /// Opens the socket. An error with status 75 if another process has the port; with status 2 if
+    /// this machine does not have the address, or, with `is_local`, if the address is not a
+    /// loopback address.
     pub(crate) fn open(&self, is_local: bool) -> anyhow::Result<TcpListener> {
         let listener = match self {
             ListenAddress::Address(address) => TcpListener::bind(address),

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// Values that are measured when a client requests the metrics.
 #[derive(Debug)]
 pub(crate) struct MomentFigures {
-    /// The number of connections with a valid token, and without one.
+    /// The number of connections with a valid token, and the number without a valid token.
     pub(crate) connections: (usize, usize),
     /// The bytes of bodies in memory.
     pub(crate) in_flight: usize,

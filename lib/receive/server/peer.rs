@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::os::mutex::lock;
 use crate::receive::access::authenticator::KnownToken;
 
-/// The phase of a connection; each has its own deadline.
+/// The phase of a connection. Each phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// No byte of a request was received.
@@ -50,7 +50,7 @@ impl Peer {
         self.is_authenticated.load(Ordering::Relaxed)
     }
 
-    /// Call when the client has shown a valid token or secret.
+    /// Call this when the client has shown a valid token or secret.
     pub(crate) fn set_authenticated(&self) {
         self.is_authenticated.store(true, Ordering::Relaxed);
     }

@@ -33,8 +33,8 @@ pub(crate) enum PushRefusal {
     UnsupportedEncoding,
     /// No room within 2 s: 429, or the status of `--overload-status`.
     Overload(u16),
-    /// The receiver is starting or stopping, the disk is short or failing, or the commit is slow:
-    /// 503.
+    /// The receiver is stopping, the disk is short or failing, the commit is slow, or the push
+    /// could not be stored: 503.
     Unavailable(&'static str),
 }
 
@@ -106,7 +106,8 @@ impl PushRefusal {
         )
     }
 
-    /// The reply. If the body of the request was not read, the reply closes the connection.
+    /// The reply. The reply closes the connection if the body of the request was not read to its
+    /// end, and always after some refusals, for example of malformed HTTP.
     pub(crate) fn response(self, has_unread_body: bool) -> WholeResponse {
         let body = serde_json::json!({"status": "error", "error": self.text()});
         let mut response = json(self.status(), body.to_string());

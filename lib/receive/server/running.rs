@@ -31,7 +31,7 @@ pub(crate) struct ServerParts {
     /// The certificate; `None` for plain HTTP.
     pub(crate) tls: Option<(TlsAcceptor, Arc<CertificateExchange>)>,
     pub(crate) store: Arc<dyn StoreView>,
-    /// A file in the directory, to measure the free space of its disk.
+    /// A file in `--dir`. The free space of the disk of this file is measured.
     pub(crate) on_disk: PathBuf,
     pub(crate) silence: Duration,
 }

@@ -1,4 +1,5 @@
-//! A connection with our own deadlines: idle, head, write, and an orderly close.
+//! A connection with our own deadlines for an idle connection, for a head and for a write, and with
+//! an orderly close.
 //!
 //! The server library has one limit for both a head and an idle connection; here these limits are
 //! 10 s and 10 min.
@@ -26,8 +27,8 @@ pub(crate) struct TimedStream<S> {
     ending: Option<Ending>,
 }
 
-/// The reply is sent and our side is closed. The rest of the request is read, because otherwise
-/// the client would get a reset instead of the reply.
+/// The state after the reply was sent and our side of the connection was closed. The rest of the
+/// request is still read, because otherwise the client would get a reset instead of the reply.
 struct Ending {
     until: Instant,
     left: usize,
@@ -58,7 +59,8 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// The result of a write or flush, or an error if there was no progress for too long.
+    /// Returns `result`, the result of a write, flush or close. Returns an error instead if there
+    /// was no progress for too long.
     fn check_write<T>(
         &mut self,
         context: &mut Context<'_>,

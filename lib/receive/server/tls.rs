@@ -22,8 +22,8 @@ pub(crate) enum ClientCertificates {
 }
 
 /// Accepts TLS connections with the certificate of `exchange`. With `client_ca`, a client may or
-/// must show a certificate that an authority in this file has signed. Status 2 if the file is
-/// invalid.
+/// must show a certificate that an authority in this file has signed. An error with status 2 if the
+/// file is invalid.
 pub(crate) fn acceptor(
     exchange: Arc<CertificateExchange>,
     client_ca: Option<(&Path, ClientCertificates)>,

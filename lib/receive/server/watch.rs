@@ -13,7 +13,8 @@ use crate::time::{Timestamp, show_duration};
 /// A change of the wall clock by more than this number of milliseconds is noted in the coverage.
 const JUMP: i64 = 5000;
 
-/// The interval in seconds at which the clients and the certificate are read.
+/// The intervals in seconds: one at which the clients and the keys are read again, and one at which
+/// the certificate is read again.
 const CLIENTS_EVERY: u64 = 5;
 const CERTIFICATE_EVERY: u64 = 60;
 
@@ -21,7 +22,7 @@ const CERTIFICATE_EVERY: u64 = 60;
 pub(crate) struct Watch {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) certificate: Option<Arc<CertificateExchange>>,
-    /// A file in the directory, to measure the free space of its disk.
+    /// A file in `--dir`. The free space of the disk of this file is measured.
     pub(crate) on_disk: PathBuf,
     /// A path is logged when it has had no push for this long.
     pub(crate) silence: Duration,
@@ -46,7 +47,7 @@ impl Watch {
         }
     }
 
-    /// Checks everything; called every second.
+    /// Checks everything. The server calls this every second.
     pub(crate) fn round(&mut self) {
         let receiver = Arc::clone(&self.receiver);
         let (now, instant) = (receiver.clock.now(), receiver.clock.instant());

@@ -72,7 +72,7 @@ impl Store {
         }
     }
 
-    /// Starts a batch with records of an export.
+    /// Starts a batch for the records of an export that the stream lacked.
     pub(crate) fn begin_export(
         &mut self,
         instance: &str,
@@ -81,9 +81,10 @@ impl Store {
         self.begin(BatchKind::Export, instance, (0, 0), now, (0, 0))
     }
 
-    /// The number of a batch is its time in milliseconds since 1970, or more if an earlier batch has
-    /// this number. So a new `receive.db`, and an older copy of it, use no number again that a key
-    /// in `keys/` has. A batch must not take the key of another batch for its own.
+    /// Starts a batch. Its number is the time `now` in milliseconds since 1970, or the number after
+    /// that of the last batch, whichever is greater. So if `receive.db` is new, or was restored
+    /// from an older copy, a batch does not get a number that a key in `keys/` already has. With
+    /// such a number, the batch would take the key of another batch for its own.
     fn begin(
         &mut self,
         kind: BatchKind,
@@ -128,8 +129,9 @@ impl Store {
         })
     }
 
-    /// Completes a batch: its records are in the lake and have keys. `covered` has rows of
-    /// coverage, each with its number of new records.
+    /// Marks a batch as complete. Call this when the records of the batch are in the lake and have
+    /// keys. `covered` has ids of coverage rows, each with the number of new records to add to the
+    /// row.
     pub(crate) fn end(
         &mut self,
         batch: &Batch,
@@ -166,8 +168,8 @@ impl Store {
         })
     }
 
-    /// Notes that this batch writes a recording's line to `recordings.ndjson`. False if an
-    /// earlier batch wrote it.
+    /// Notes that this batch writes a recording's line to `recordings.ndjson`. Returns false if
+    /// this line was already written for another batch or for an export.
     pub(crate) fn take_recording(&mut self, file: &str, batch: i64) -> Result<bool, StoreError> {
         self.database.write(|transaction| {
             let sql = "UPDATE recordings SET batch = ?2 WHERE file = ?1 \
@@ -178,7 +180,7 @@ impl Store {
         })
     }
 
-    /// Deletes receipts and coverage from before `limit`.
+    /// Deletes receipts and coverage from before `limit`; in one call at most 5000 receipts.
     pub(crate) fn forget_before(&mut self, limit: Timestamp) -> Result<(), StoreError> {
         self.database.write(|transaction| {
             for sql in [

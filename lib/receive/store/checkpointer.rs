@@ -28,7 +28,8 @@ pub(crate) struct Checkpointer {
 
 impl Checkpointer {
     /// Starts the thread for `store`, whose commits then no longer copy the log. If a sync fails,
-    /// the thread reports it at once and ends, because the content of the disk is then unknown.
+    /// the thread calls `sync_failed` at once and ends, because the content of the disk is then
+    /// unknown.
     pub(crate) fn start(
         store: &Store,
         sync_failed: impl Fn(StoreError) + Send + 'static,

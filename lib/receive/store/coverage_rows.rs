@@ -33,7 +33,7 @@ pub(crate) struct Use {
 }
 
 impl Store {
-    /// The coverage since `since`, sorted by time.
+    /// The rows of coverage that end at `since` or later, sorted by their start.
     pub(crate) fn coverage(&self, since: Timestamp) -> Result<Vec<CoverageRow>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT * FROM coverage WHERE stop >= ?1 ORDER BY start, id";

@@ -122,7 +122,7 @@ impl Database {
         })
     }
 
-    /// Checks for damage. Changes nothing.
+    /// Returns an error with status 65 if the database is damaged. Changes nothing.
     pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         if !path.exists() {
             return Ok(());
@@ -145,8 +145,8 @@ impl Database {
         }
     }
 
-    /// Creates the tables of a new database, and updates the tables of an older version. Status 65
-    /// if a newer version of the program created the database.
+    /// Creates the tables of a new database, and updates the tables of an older version. An error
+    /// with status 65 if a newer version of the program created the database.
     pub(super) fn create(&mut self, tables: &Tables) -> anyhow::Result<()> {
         let supported = tables.version;
         let version = |connection: &Connection| {
@@ -208,7 +208,8 @@ impl Database {
         look(&self.connection).map_err(|e| StoreError::new(&self.path, &e))
     }
 
-    /// Runs a transaction: afterwards all of it is on the disk, or none of it.
+    /// Runs a transaction. After it, either all changes of `change` are on the disk, or none of
+    /// them.
     pub(super) fn write<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,

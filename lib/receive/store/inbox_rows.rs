@@ -15,7 +15,7 @@ const INSERT: &str = "INSERT INTO inbox (received_at, path, client, correlation_
                       bytes, body, recording, sha256, start) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-/// A push, and the name of its recording's file if it has one.
+/// A push. If the push is a recording, also the final name of the recording.
 #[derive(Debug)]
 pub(crate) struct NewPush<'p> {
     pub(crate) push: &'p Push,
@@ -50,7 +50,7 @@ pub(crate) struct Begin {
 /// The rows to commit besides pushes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    /// Client, path and time of requests without a stored push.
+    /// The client, the path and the time of each request that stored no push.
     pub(crate) uses: Vec<(String, String, Timestamp)>,
     pub(crate) refused: Vec<(Option<String>, Timestamp)>,
     pub(crate) begins: Vec<Begin>,
@@ -154,7 +154,7 @@ fn cover(
     for begin in &notes.begins {
         if let Some(id) = current {
             let sql = "UPDATE coverage SET stop = max(start, ?2) WHERE id = ?1";
-            // After a jump of the clock, the end of the previous row stays as it was.
+            // After a jump of the clock, the end of the previous row is not changed.
             if begin.clock_jump.is_none() {
                 transaction
                     .prepare_cached(sql)?

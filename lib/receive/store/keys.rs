@@ -164,7 +164,7 @@ impl RecordKeys {
         Ok(count.unwrap_or(0))
     }
 
-    /// Deletes the days before `limit`.
+    /// Deletes the keys of all days before the day of `limit`.
     pub(crate) fn forget_before(&mut self, limit: Timestamp) -> anyhow::Result<()> {
         let first = Day::of(limit).file();
         self.open = self.open.split_off(&Day::of(limit));

@@ -12,7 +12,8 @@ pub(crate) struct PathActivity {
     pub(crate) last_push: Option<Timestamp>,
     /// The number of all pushes.
     pub(crate) pushes: i64,
-    /// The number of pushes since the time that the caller chose.
+    /// The number of pushes since the time that the caller chose. Of the published pushes of all
+    /// paths, only the newest 100,000 are looked at.
     pub(crate) recent: i64,
     pub(crate) refused: i64,
     pub(crate) oldest_unpublished: Option<Timestamp>,
@@ -47,7 +48,8 @@ impl Store {
         })
     }
 
-    /// Every path with a push or a refusal, sorted by name.
+    /// Every path that a client used, or for which a push was refused, sorted by name. The empty
+    /// path stands for refused pushes whose path is not known.
     pub(crate) fn paths(&self, since: Timestamp) -> Result<Vec<PathActivity>, StoreError> {
         self.database.read(|connection| {
             let sql = "WITH known AS (

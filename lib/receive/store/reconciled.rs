@@ -1,4 +1,4 @@
-//! The results of batch exports: counts, audited hours, and recordings.
+//! The results of comparing batch exports with the stream: counts, audited hours, and recordings.
 
 use rusqlite::{Connection, params};
 
@@ -28,7 +28,8 @@ pub(crate) struct AuditedHour {
 }
 
 impl Store {
-    /// Stores the results of exports, and that all hours of `windows` were audited.
+    /// Stores the results of exports, and that all hours of `windows` were audited. Each of
+    /// `windows` has a group, a time range and types.
     pub(crate) fn note_reconciled(
         &mut self,
         counts: &[HourCounts],

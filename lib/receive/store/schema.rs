@@ -135,8 +135,8 @@ CREATE TABLE reconciled (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// A database in `keys/`, for one day. A key is a hash of the whole record, an identity is a hash
-/// of its type, id and time.
+/// A database in `keys/`, for one day. A key is a hash of the whole record. An identity is a hash
+/// of the record's type, id and time.
 pub(super) const KEYS: Tables = Tables {
     version: 1,
     create: KEYS_TABLES,

@@ -12,16 +12,19 @@ use crate::time::Timestamp;
 /// a batch take about a seventh of this in memory.
 const BATCH_BYTES: i64 = 64 << 20;
 
-/// The most pushes in a batch, because the results of a whole batch are in memory.
+/// The most pushes in a batch. The number is limited, because the results of a whole batch are in
+/// memory.
 const BATCH_PUSHES: i64 = 50_000;
 
-/// The most rows that one transaction changes, because commits of new pushes wait until it ends.
+/// The most rows that one transaction changes. The number is limited, because commits of new pushes
+/// wait until the transaction ends.
 const SLICE: usize = 256;
 
 /// [`SLICE`] with SQLite's type.
 const SLICE_ROWS: i64 = 256;
 
-/// The most frames that one transaction deletes, for the same reason.
+/// The most frames that one transaction deletes. The number is limited for the same reason as
+/// [`SLICE`].
 const SLICE_FRAMES: u16 = 4;
 
 /// A push in the inbox.
@@ -41,8 +44,9 @@ pub(crate) struct StoredPush {
     pub(crate) sha256: Option<Vec<u8>>,
 }
 
-/// The result of a push. The results of a whole batch are in memory, so a receipt has only what the
-/// inbox lacks: the other columns are copied from the inbox when the results are stored.
+/// The result of publishing a push. The results of a whole batch are in memory, so a receipt has
+/// only what the inbox lacks: the other columns are copied from the inbox when the results are
+/// stored.
 #[derive(Debug, Default)]
 pub(crate) struct Receipt {
     /// The number of the push.
@@ -66,8 +70,8 @@ impl Store {
         })
     }
 
-    /// The first push with a number above `after` and up to `last`. Status 65 if its body is
-    /// damaged; the push then stays in the inbox.
+    /// The first push whose number is above `after` and at most `last`. An error with status 65 if
+    /// the body of the push is damaged; the push then stays in the inbox.
     pub(crate) fn push_after(
         &self,
         after: i64,

@@ -17,7 +17,7 @@ use crate::receive::server::head;
 use crate::receive::server::recording_stage::{self, StageFailure, StagedRecording};
 use crate::receive::server::refusal::{self, PushRefusal, WholeResponse};
 
-/// The pause before a full queue is tried again.
+/// The pause before a push is submitted again to a queue that was full.
 const QUEUE_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Resources that stay reserved until the commit.
@@ -114,7 +114,7 @@ impl Receiver {
         })
     }
 
-    /// Waits until the push is on the disk.
+    /// Submits the push, waits until it is on the disk, and returns the acknowledgement.
     async fn commit(
         &self,
         push: Push,
@@ -129,7 +129,7 @@ impl Receiver {
             let kept = Arc::clone(&held);
             let done = Box::new(move |result| {
                 drop(kept);
-                // After 8 s, the request no longer waits for the result.
+                // This fails if the request no longer waits for the result, for example after 8 s.
                 let _ = sender.send(result);
             });
             match self.inbox.submit(push, done) {
