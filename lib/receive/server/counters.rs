@@ -147,10 +147,10 @@ impl Counters {
             true => stream,
             false => OTHER,
         };
-        if !is_known {
-            counts
-                .streams
-                .insert(stream.to_owned(), StreamActivity::default());
+        // `entry` would copy the name at each push.
+        if !counts.streams.contains_key(stream) {
+            let name = stream.to_owned();
+            counts.streams.insert(name, StreamActivity::default());
         }
         if let Some(activity) = counts.streams.get_mut(stream) {
             *activity.results.entry(result).or_default() += 1;
@@ -236,6 +236,21 @@ mod tests {
         assert!(counters.newly_silent(MINUTE * 30, start).is_empty());
         let later = start.plus(MINUTE * 10);
         assert_eq!(counters.newly_silent(MINUTE * 30, later), ["g/a"]);
+    }
+
+    #[test]
+    fn paths_beyond_the_limit_are_counted_together() {
+        let counters = Counters::default();
+        let now = Timestamp::from_millis(1_795_176_000_000);
+        for number in 0..MOST_PATHS + 3 {
+            let path = format!("g/{number}");
+            counters.answered(Some(&path), "unauthorized", Duration::ZERO, now);
+        }
+        counters.malformed();
+        let streams = counters.now().streams;
+        assert_eq!(streams.len(), MOST_PATHS + 1);
+        assert_eq!(streams[OTHER].results["unauthorized"], 3);
+        assert_eq!(streams[OTHER].results["malformed"], 1);
     }
 
     #[test]
