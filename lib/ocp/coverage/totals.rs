@@ -39,7 +39,8 @@ struct HourPair {
 pub struct Comparison {
     /// The number of hours that were compared.
     pub hours: usize,
-    /// The hours whose number of records is not the usual one, sorted by group and time.
+    /// The hours whose number of records is not the usual number for their count, sorted by group
+    /// and time.
     pub departures: Vec<Departure>,
 }
 
@@ -60,7 +61,8 @@ fn is_held(calendar: &Calendar, group: &str, hour: Timestamp) -> bool {
 }
 
 /// Compares the totals with the records, for the hours that `calendars` show as exported.
-/// `threshold` is a fraction of the usual number, for example 0.2.
+/// `threshold` is the difference that is still accepted, as a fraction of the usual number of
+/// records, for example 0.2.
 pub fn compare(
     totals: &HourlyTotals,
     records: &HourlyRecords,
