@@ -72,7 +72,7 @@ impl Ledger {
 
     /// Opens a ledger in a bucket. Fails with the same statuses as [`Ledger::open`]. Also fails
     /// with status 2 if the ledger records an unfinished list on the disk of a machine, because
-    /// only on that machine a run can find out whether the list is complete.
+    /// only a run on that machine can find out whether the list is complete.
     pub fn lease(
         service: Arc<BucketService>,
         url: &BucketUrl,

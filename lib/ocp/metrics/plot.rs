@@ -93,7 +93,7 @@ impl PlotSeries {
     }
 }
 
-/// A number as text: without decimals if it is whole, else with two.
+/// A number as text: without decimals if it is whole, else with two decimals.
 fn short(value: f64) -> String {
     match value.fract() == 0.0 && value.abs() < 1e15 {
         true => format!("{value:.0}"),
