@@ -56,8 +56,8 @@ fn merge(table: &mut Table, own: &Table) {
     }
 }
 
-/// Fails if `own` has an unknown section or key. The error names it, and a similar name that
-/// exists.
+/// Fails if `own` has an unknown section or key. The error names this section or key, and a similar
+/// name that exists.
 fn check_keys(default: &Table, own: &Table) -> Result<(), String> {
     for (section, keys) in own {
         let Some(known) = default.get(section) else {
