@@ -61,8 +61,8 @@ impl Profile {
         found.find_map(Value::as_array)
     }
 
-    /// The id of an export in a reply. It becomes a part of paths, so an empty id, `.` and `..` are
-    /// not accepted.
+    /// The id of an export in a reply. The id becomes a part of paths, so an empty id, `.` and `..`
+    /// are not accepted.
     pub fn export_id(&self, reply: &Value) -> Option<String> {
         let id = first(reply, &self.sections.reply.export_id).and_then(text)?;
         (!matches!(id.as_str(), "" | "." | "..")).then_some(id)
@@ -82,7 +82,7 @@ impl Profile {
     }
 
     /// Whether an export in a list belongs to the request `order`. False if the list does not show
-    /// enough: otherwise we could return the records of another export.
+    /// group, types and hours, because the export is then possibly another one, with other records.
     pub fn matches(&self, listed: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(listed);
         shown.group.as_ref() == Some(&order.group)
@@ -149,7 +149,8 @@ impl Profile {
         }
     }
 
-    /// The error message in a reply, if there is one: the services of OCP use about six formats.
+    /// The error message in a reply, if there is one. The services of OCP use about six formats for
+    /// error messages.
     pub(crate) fn error_text(&self, body: &str) -> Option<String> {
         let reply: Value = serde_json::from_str(body).ok()?;
         let mut found = self
