@@ -63,8 +63,8 @@ pub struct AccessArgs {
     pub net: NetArgs,
 }
 
-/// Credentials for the API. The order of the variants is the order of priority: the first one that
-/// is set is used.
+/// Credentials for the API. The order of the variants is the order of priority: the first variant
+/// that is set is used.
 #[derive(Debug)]
 pub enum Auth {
     /// A command that prints a token (`--token-command`).

@@ -30,7 +30,7 @@ use refusals::names_group;
 
 const JSON: &str = "application/json";
 
-/// The Exports API of one environment. Only page requests count towards the rate.
+/// The Exports API of one environment. Only requests for pages count towards the rate.
 #[derive(Debug)]
 pub struct Exports {
     client: Client,

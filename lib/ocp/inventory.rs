@@ -70,7 +70,7 @@ pub(crate) fn pruned(history: &History) -> Vec<String> {
 }
 
 impl StoredZip<'_> {
-    /// Reads the file in `zips`. Returns what is wrong with it, or `None` if size, checksum
+    /// Reads the file in `zips`. Returns what is wrong with the file, or `None` if size, checksum
     /// and number of members match the ledger.
     pub(crate) fn problem(&self, zips: &ZipStore) -> anyhow::Result<Option<String>> {
         let place = || zips.place(&self.page.file).display().to_string();

@@ -4,8 +4,8 @@
 //! `profile` describes the five roles of the API, and `api` sends their requests. `wanted` reads
 //! `subscriptions.toml`. `changes` decides which subscriptions to create or update, and records
 //! each change in a `ledger`. `probe` tests a receiver in the way in which the vendor will use it.
-//! `switch` checks whether the old credentials are still in use. `backlog` names the records that
-//! are lost with a subscription.
+//! `switch` checks whether the old credentials are still in use. `backlog` names the hours whose
+//! records can be lost when a subscription is deleted.
 
 pub mod api;
 pub mod backlog;

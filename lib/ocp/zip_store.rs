@@ -133,8 +133,8 @@ impl ZipStore {
         }
     }
 
-    /// Whether a page still exists with the recorded size. Checksums are not computed here, because
-    /// computing those of all pages on every run would take too long.
+    /// Whether a page still exists with the recorded size. The checksum is not compared, because
+    /// computing the checksums of all pages on every run would take too long.
     pub(crate) fn has(&self, page: &PageEntry) -> anyhow::Result<bool> {
         match self {
             ZipStore::Directory(root) => Ok(page.is_on_disk(root)),

@@ -1,7 +1,7 @@
 //! Compares the hourly counts of the Metrics API (control totals) with the records on disk. The
-//! vendor does not document how the two numbers are defined, so they can differ. The comparison
-//! expects the usual ratio of records to counts. An hour with another ratio is a warning, not an
-//! error.
+//! vendor does not document how the two numbers of an hour are defined, so these numbers can
+//! differ. The comparison expects the usual ratio of records to counts. An hour with another ratio
+//! gives a warning, not an error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

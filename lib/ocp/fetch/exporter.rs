@@ -158,8 +158,8 @@ impl<'a> Exporter<'a> {
         let _ = self.out.send(event);
     }
 
-    /// Reports the requests that were not sent because the service refuses their group, in one line
-    /// for each group.
+    /// Reports the requests that were not sent because the service refuses their group. Sends one
+    /// message for each group.
     fn report_refused(&mut self) {
         for (_, refused) in self.groups.refused() {
             let Some(first) = &refused.first else {

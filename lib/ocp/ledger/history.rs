@@ -261,9 +261,9 @@ impl History {
         self.deliveries.retain(|one| !one.export_ids.is_empty());
     }
 
-    /// If a list got its name although the ledger does not show that, marks its exports as fetched.
-    /// The next run of export-fetch will record this in the ledger. Does nothing for a ledger in a
-    /// bucket, because the list is possibly on the disk of another machine.
+    /// If a list got its name although the ledger does not show that, marks the exports in the list
+    /// as fetched. The next run of export-fetch will record this in the ledger. Does nothing for a
+    /// ledger in a bucket, because the list is possibly on the disk of another machine.
     fn resolve_deliveries(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
         if place.file().is_none() {
             return Ok(());
@@ -276,8 +276,8 @@ impl History {
         Ok(())
     }
 
-    /// If a list is in its bucket although the ledger does not show that, marks its exports as
-    /// fetched. The next run of export-fetch will record this in the ledger.
+    /// If a list is in its bucket although the ledger does not show that, marks the exports in the
+    /// list as fetched. The next run of export-fetch will record this in the ledger.
     pub(crate) fn resolve_objects(&mut self, head: HeadObject<'_>) -> anyhow::Result<()> {
         for delivery in self.deliveries.clone() {
             if delivery.sha256.is_some() && is_delivered(&delivery, head)? {
@@ -390,7 +390,7 @@ impl PageEntry {
         root.join(&self.file)
     }
 
-    /// Whether the file exists and has the recorded size. Its content is not read.
+    /// Whether the file exists and has the recorded size. The content of the file is not read.
     pub fn is_on_disk(&self, root: &Path) -> bool {
         std::fs::metadata(self.path(root))
             .is_ok_and(|file| file.is_file() && file.len() == self.bytes)

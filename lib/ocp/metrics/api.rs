@@ -25,7 +25,7 @@ pub struct MetricsApi {
     client: Client,
     url: Url,
     has_each_metric: bool,
-    /// How far the service's clock is ahead of ours, in milliseconds; 0 if the difference is
+    /// How far the service's clock is ahead of our clock, in milliseconds; 0 if the difference is
     /// small.
     skew: Cell<i64>,
     /// Whether a reply has shown the service's time.

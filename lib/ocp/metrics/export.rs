@@ -219,8 +219,8 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         !self.options.assumes_zero && self.gaps.missing > self.options.max_gap
     }
 
-    /// Forgets the gaps so far, because the next range overlaps the last one. Returns the number of
-    /// missing buckets.
+    /// Forgets the gaps so far, because the next range overlaps the last range. Returns the number
+    /// of missing buckets so far.
     pub(crate) fn forget_gaps(&mut self) -> u64 {
         std::mem::take(&mut self.gaps).missing
     }

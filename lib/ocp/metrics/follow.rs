@@ -149,7 +149,7 @@ impl MetricsExport<'_, '_> {
     }
 
     /// Requests every entry once. Returns false if an entry failed, but the run can continue. An
-    /// entry that is left out after the first poll does not count.
+    /// entry that this poll adds to `left_out` does not count as failed.
     fn poll(
         &mut self,
         entries: &[Entry],
@@ -254,7 +254,8 @@ fn next_poll(now: Timestamp, every: Duration, offset: Duration) -> Timestamp {
     Timestamp::from_millis(turn.saturating_mul(every).saturating_add(offset))
 }
 
-/// Whether the service refused only one group and category, so that the others can continue.
+/// Whether the service refused only one group and category, so that the other groups and categories
+/// can continue.
 fn is_refusal(e: &anyhow::Error) -> bool {
     error::is_narrow(e) && matches!(Status::of(e), Status::Refused | Status::Auth)
 }

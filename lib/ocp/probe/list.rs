@@ -84,8 +84,8 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// Chooses an export from the list, a READY one if there is one. Without --create, the probe uses
-/// it to test the roles that need an export id.
+/// Chooses an export from the list: a READY export, if there is one. Without --create, the probe
+/// uses this export to test the roles that need an export id.
 pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport> {
     let known = |one: &Value| {
         Some(KnownExport {

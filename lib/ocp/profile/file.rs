@@ -1,4 +1,4 @@
-//! The profile as a TOML file: the user's values replace the default ones. A key that the default
+//! The profile as a TOML file: the user's values replace the default values. A key that the default
 //! does not have is an error.
 
 use std::path::Path;

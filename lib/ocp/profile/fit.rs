@@ -13,8 +13,7 @@ use crate::ocp::export_request::ExportRequest;
 const DEPTH: usize = 4;
 /// A key whose score is lower than this is not suggested.
 const LEAST: u32 = 2;
-/// The score of a key whose value is the expected one. This score is higher than the score of any
-/// name.
+/// The score of a key that has the expected value. This score is higher than the score of any name.
 const KNOWN: u32 = 10;
 
 /// The subject of a reply, if known.

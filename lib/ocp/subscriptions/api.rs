@@ -30,7 +30,7 @@ pub struct SubscriptionApi {
 /// The result of a create.
 #[derive(Debug)]
 pub(crate) enum SubCreated {
-    /// The subscription exists. The field is the id, if the reply contains it.
+    /// The subscription exists. The field holds the id if the reply contains an id.
     Accepted(Option<String>),
     /// The group already has a subscription of this type.
     Exists(String),

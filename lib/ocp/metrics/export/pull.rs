@@ -134,7 +134,7 @@ impl MetricsExport<'_, '_> {
         Ok(())
     }
 
-    /// The windows of a range, the latest one first, so that `pop` returns the earliest.
+    /// The windows of a range, the latest window first, so that `pop` returns the earliest window.
     pub(crate) fn windows(&self, question: &Question, range: Window) -> Vec<Window> {
         let calendar = question.calendar;
         let mut windows = Vec::new();

@@ -1,4 +1,4 @@
-//! Reads rows in any order, selects some and names their series.
+//! Reads rows in any order, selects the rows to draw, and names their series.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ struct Collected {
 pub struct PlotReader {
     selection: PlotSelection,
     series: BTreeMap<String, Collected>,
-    /// The number of selected series, including those above the limit.
+    /// The number of selected series, including the series above the limit.
     count: SeriesCount,
     /// The number of rows that were read, including rows that are not drawn.
     pub rows: u64,

@@ -1,4 +1,4 @@
-//! Counts series, for the message that there are too many to draw.
+//! Counts series, for the message that there are too many series to draw.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
