@@ -1,4 +1,4 @@
-//! The address of the Exports API, its profile, and the credentials.
+//! The flags for the address of the Exports API, for the API profile, and for the credentials.
 
 use std::path::{Path, PathBuf};
 

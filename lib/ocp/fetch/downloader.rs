@@ -1,10 +1,10 @@
 //! Downloads the pages of READY exports, verifies the pages, and then writes the output lines for
 //! them.
 //!
-//! A page is accepted if it is a complete ZIP with correct checksums and without members of another
-//! page. An export is accepted if the number of members equals the number of files that the service
-//! stated. Bodies are hashed while they are written to the disk, so memory does not depend on the
-//! size of a body.
+//! A page is accepted if it is a complete ZIP with correct checksums and without members that
+//! another page contains. An export is accepted if the number of members equals the number of files
+//! that the service stated. Bodies are hashed while they are written to the disk, so memory does
+//! not depend on the size of a body.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;

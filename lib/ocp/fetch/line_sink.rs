@@ -2,7 +2,7 @@
 //!
 //! The ledger records an export as fetched when the lines of this export are safe. In a stream,
 //! lines are safe when the reader of the pipe has read them, or when they are on disk (`>> FILE`).
-//! In a list, they are safe when the list has its name or is in its bucket.
+//! In a list, lines are safe when the list has its final name or is in its bucket.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -1,4 +1,5 @@
-//! Downloads one page: a complete ZIP with correct checksums that has no members of another page.
+//! Downloads one page: a complete ZIP with correct checksums that has no members that another page
+//! contains.
 //!
 //! The body is hashed while it is written to the disk, so memory does not depend on the size of the
 //! body. A page must not be larger than the whole export can be.

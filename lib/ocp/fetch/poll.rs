@@ -11,8 +11,8 @@ use crate::error;
 use crate::ocp::exports::{Meaning, Metadata, Ownership, Withheld};
 use crate::time::show_duration;
 
-/// A new export counts as lost if the service does not show it within this many times `--poll`: 5
-/// minutes by default.
+/// A new export counts as lost if the service does not show it within this many times the duration
+/// `--poll`: 5 minutes by default.
 const LAG_POLLS: u32 = 150;
 
 /// How often a request may lose its export, and how often the service may refuse the pages of a

@@ -98,7 +98,7 @@ fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
 }
 
 /// Draws a run of buckets. The line between two settled buckets is solid; every other line is
-/// dashed. A bucket that has no neighbours or is not settled is also drawn as a point.
+/// dashed. A point marks each bucket that has no neighbours or is not settled.
 fn trace(chart: &mut Axes<'_, '_>, run: &[(Timestamp, PlotBucket)]) -> anyhow::Result<()> {
     let middle = |(from, bucket): &(Timestamp, PlotBucket)| -> Point {
         let half = (bucket.to.millis() - from.millis()) / 2;
