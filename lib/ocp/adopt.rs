@@ -1,6 +1,6 @@
 //! Adds existing exports to the ledger. The user gives the ids of these exports, which are from
-//! another tool, from another machine, or from a run whose ledger is lost. Later runs treat them as
-//! their own exports.
+//! another tool, from another machine, or from a run whose ledger is lost. Later runs treat these
+//! exports like exports that they created.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,10 @@ use crate::error;
 use crate::export::window::Window;
 use crate::json::lines::Lines;
 
-/// Records the exports `ids` in the ledger. Each must fit a line of `plan`: it has the same group
-/// and types, and a window within the window of the line. Returns the number of new exports. If an
-/// export does not fit, the status is 2 and the ledger does not change.
+/// Records the exports `ids` in the ledger. Each export must fit a line of `plan`: the export has
+/// the group and types of the line, and its window is within the window of the line. Returns the
+/// number of exports that the ledger did not have before. If an export does not fit, the error has
+/// status 2 and the ledger does not change.
 pub fn adopt(
     api: &Exports,
     ledger: &mut Ledger,
@@ -106,7 +107,7 @@ fn request_of(
     })
 }
 
-/// Fails if no line of the plan has the same group and types and contains the request's window.
+/// Fails if no line of the plan has the group and types of the request and contains its window.
 fn fits(request: &ExportRequest, planned: &[ExportRequest]) -> Result<(), String> {
     let is_within = |line: &&ExportRequest| {
         line.window.from() <= request.window.from() && request.window.to() <= line.window.to()

@@ -1,4 +1,4 @@
-//! The address of the Exports API, its profile, and the credentials.
+//! The flags for the address of the Exports API, for the API profile, and for the credentials.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,8 @@ pub struct ExportsApiArgs {
 }
 
 impl ExportsApiArgs {
-    /// The base URL of the Exports API: `--api-url`, else the region's. Status 2 if neither is set.
+    /// The base URL of the Exports API: `--api-url`, else the URL of the region. Fails with status
+    /// 2 if neither is set.
     pub fn base(&self) -> anyhow::Result<Url> {
         match (&self.api_url, self.access.login.region) {
             (Some(url), _) => Ok(url.clone()),
@@ -49,8 +50,8 @@ impl ExportsApiArgs {
         self.api_profile.as_deref()
     }
 
-    /// The credentials for requests; status 2 if there are none. `cache_home` is the directory for
-    /// token caches.
+    /// The credentials for requests. Fails with status 2 if no credentials are set. `cache_home` is
+    /// the directory for token caches.
     pub fn auth(
         &self,
         connection: &Connection,

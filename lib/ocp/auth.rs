@@ -23,13 +23,13 @@ use crate::time::Timestamp;
 /// The header in which the vendor's own client sends a personal access token.
 pub const PAT_HEADER: &str = "X-OCP-PERSONAL-ACCESS-TOKEN";
 
-/// The environment variable that tells a token command that the service refused its last token. The
-/// value is the SHA-256 of that token. `ocp-token` then renews the token although it has not
-/// expired.
+/// The environment variable that tells a token command that the service refused the last token of
+/// this command. The value is the SHA-256 of the refused token. `ocp-token` then renews the token
+/// although it has not expired.
 pub const REJECTED: &str = "OCP_REJECTED_SHA256";
 
-/// A token that expires within this time is renewed. For the token of a login, this time is at most
-/// a third of the token's lifetime.
+/// A token that expires within this time is renewed. For the token of a login, a third of the
+/// token's lifetime is used instead if it is shorter.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// How a personal access token is sent.
@@ -63,7 +63,8 @@ pub struct AccessArgs {
     pub net: NetArgs,
 }
 
-/// Credentials for the API. The first variant that is set has priority.
+/// Credentials for the API. The order of the variants is the order of priority: the first variant
+/// that is set is used.
 #[derive(Debug)]
 pub enum Auth {
     /// A command that prints a token (`--token-command`).
@@ -109,8 +110,8 @@ impl Printed {
 }
 
 impl Auth {
-    /// The first of these that is set: the token command, `OCP_TOKEN`, `OCP_PAT`, a login. Status 2
-    /// if none is set.
+    /// The first of these credentials that is set: the token command, `OCP_TOKEN`, `OCP_PAT`, a
+    /// login. Fails with status 2 if none of them is set.
     pub fn from_args(
         token_command: Option<&str>,
         args: &AccessArgs,

@@ -21,8 +21,8 @@ use crate::os::locks::{self, LockOutcome};
 use crate::os::private;
 use crate::time::Timestamp;
 
-/// How often the lock is tried, and the pause between two tries: 60 s in all. In this time, another
-/// process can log in, with retries.
+/// The number of attempts to get the lock, and the pause between two attempts: 60 s in all. In this
+/// time, another process can log in, even if its login needs retries.
 const LOCK_TRIES: u32 = 1200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -81,8 +81,8 @@ pub struct Locked<'a> {
 
 impl Cache {
     /// The cache under `home` for an `identity`: IAM host, realm and user. Logs a warning and
-    /// returns `None` if the directory cannot be created, trusted or locked. A job in a container
-    /// with a read-only home therefore still works.
+    /// returns `None` if the directory cannot be created, trusted or locked. The program then works
+    /// without a cache, for example in a container with a read-only home.
     pub fn open(home: &Path, identity: &[&str]) -> Option<Cache> {
         let directory = match private::cache_directory(home) {
             Ok(directory) => directory,
@@ -118,8 +118,8 @@ impl Cache {
         private::open(&self.lock_path())
     }
 
-    /// Locks the cache. Waits while another process logs in; status 75 if the wait is longer than
-    /// 60 s.
+    /// Locks the cache. Waits while another process logs in; fails with status 75 if the wait is
+    /// longer than 60 s.
     pub fn lock(&self, retry: &Retry) -> anyhow::Result<Locked<'_>> {
         let place = || self.lock_path().display().to_string();
         let lock = self.open_lock().with_context(place)?;

@@ -18,7 +18,7 @@ pub struct TokenClaims {
     pub username: Option<String>,
     /// The groups of the user.
     pub groups: Vec<String>,
-    /// The user's roles in the realm, then those in other resources as `resource:role`.
+    /// The user's roles in the realm, then the user's roles in each resource, as `resource:role`.
     pub roles: Vec<String>,
     /// When the token expires, in UTC.
     pub expires_at: Option<String>,

@@ -1,4 +1,4 @@
-//! The state of each past hour, computed from a ledger.
+//! The state of each past hour (for example exported, missing or lost), computed from a ledger.
 //!
 //! The service deletes old data hour by hour. A directory of ZIPs does not show which hours were
 //! never exported. This module computes a state for each hour of each group and message type, and
@@ -107,7 +107,7 @@ pub(crate) struct CoverageSummary<'a> {
     hours: BTreeMap<&'static str, usize>,
 }
 
-/// A window that was not exported yet and still can be, as a line of a plan.
+/// A window that was not exported yet but can still be exported, as a line of a plan.
 #[derive(Debug, Serialize)]
 pub struct Lacking {
     #[serde(flatten)]
@@ -131,7 +131,7 @@ pub fn known(history: &History) -> Vec<(String, BTreeSet<String>)> {
     known
 }
 
-/// The start of the first hour that was ever requested; `None` if there is none.
+/// The start of the first hour that was ever requested; `None` if no hour was requested.
 pub fn first_hour(history: &History) -> Option<Timestamp> {
     history
         .records()
@@ -185,7 +185,7 @@ impl Calendar {
         }
     }
 
-    /// The state of the hour that begins at `hour`; `None` outside of the range.
+    /// The state of the hour that begins at `hour`; `None` if this hour is not in the calendar.
     pub fn state(&self, hour: Timestamp) -> Option<HourState> {
         let millis = hour.millis().checked_sub(self.from.millis())?;
         let at = usize::try_from(millis.div_euclid(HOUR_MS)).ok()?;
@@ -211,8 +211,8 @@ impl Calendar {
             .copied()
     }
 
-    /// The days. Consecutive days with the same states are joined, except days for which `is_alone`
-    /// is true.
+    /// The days of the calendar. Consecutive days whose hours have the same states are joined into
+    /// one run. A day for which `is_alone` is true is a run of its own.
     pub(crate) fn day_runs(&self, is_alone: impl Fn(&str) -> bool) -> Vec<DayRun> {
         let mut runs: Vec<DayRun> = Vec::new();
         let mut may_grow = false;
@@ -235,8 +235,8 @@ impl Calendar {
         runs
     }
 
-    /// The days in UTC: the date, and the states of 24 hours. Hours outside of the range have no
-    /// state.
+    /// The days in UTC, each as its date and the states of its 24 hours. Hours that are not in the
+    /// calendar have no state.
     pub fn days(&self) -> impl Iterator<Item = (String, [Option<HourState>; 24])> {
         let first = self.from.floor_day();
         let before = self.from.since(first).as_millis() / HOUR.as_millis();
@@ -255,19 +255,19 @@ impl Calendar {
     }
 }
 
-/// Consecutive days with the same states.
+/// Consecutive days whose hours have the same states.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DayRun {
     /// The date of the first day, in UTC.
     pub(crate) first: String,
     pub(crate) last: String,
     pub(crate) days: usize,
-    /// The states of the 24 hours of each day. Hours outside of the range have no state.
+    /// The states of the 24 hours of each day. Hours that are not in the calendar have no state.
     pub(crate) hours: [Option<HourState>; 24],
 }
 
-/// The windows of `range` that were not exported and still can be, sorted by the time when they
-/// expire.
+/// The windows in `range` that were not exported but can still be exported, sorted by the time when
+/// they expire.
 pub fn lacking(
     known: &[(String, BTreeSet<String>)],
     calendars: &[Calendar],

@@ -27,7 +27,8 @@ pub struct ListedExport {
     meaning: &'static str,
     /// When the export expires, if the list shows it.
     expires_at: Option<Timestamp>,
-    /// The latest time at which a READY export expires: a day after the ledger first saw it READY.
+    /// The latest time at which a READY export expires: a day after a run first saw this export
+    /// READY.
     expires_before: Option<Timestamp>,
     /// Whether the export is running, and therefore blocks other exports of its group.
     holds_slot: bool,

@@ -1,8 +1,9 @@
 //! The requests of the Exports API. Each role (create, list, status, metadata, data) has one
 //! method, which also interprets the HTTP statuses.
 //!
-//! A read is retried after a temporary failure. A create is not retried once the service has
-//! possibly received it: if the reply is lost, only the list shows whether the export exists.
+//! A request that only reads is retried after a temporary failure. A create is retried only if the
+//! failed attempt cannot have had an effect: after a lost reply, only the list of exports shows
+//! whether the export exists.
 
 mod answers;
 mod create;
@@ -29,13 +30,14 @@ use refusals::names_group;
 
 const JSON: &str = "application/json";
 
-/// The Exports API of one environment. Only page requests count towards the rate.
+/// The Exports API of one environment. Only requests for pages count towards the rate.
 #[derive(Debug)]
 pub struct Exports {
     client: Client,
     profile: Profile,
     base: Url,
-    /// Whether this run has warned that the list does not show enough to find our exports.
+    /// Whether this run has already warned that the list of exports lacks a field that is needed to
+    /// find the exports of earlier runs.
     is_list_reported: AtomicBool,
 }
 
@@ -240,9 +242,9 @@ impl Exports {
         })
     }
 
-    /// Turns a refusal that is not retried into an error that names the line of the profile to
-    /// check. An error that concerns only one request or group does not end the run. Any other
-    /// error does, because the next requests would fail, too.
+    /// Turns a refusal that is not retried into an error. The error names the line of the API
+    /// profile that the user must check. An error that concerns only one request or group does not
+    /// end the run. Any other error ends the run, because the next requests would fail, too.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
         let advice = self.profile.blame(role, refusal).to_string();

@@ -1,16 +1,17 @@
-//! Turns plan lines into verified ZIPs. It does only the steps that earlier runs have not done.
+//! Turns plan lines into verified ZIPs. Skips the steps that earlier runs have done.
 //!
 //! Two workers share the API and the ledger. The exporter processes the requests of a group one
-//! after the other, because the service runs only one export of a group at a time. It submits an
-//! export, waits until it is READY, and gets the number of files. Then the exporter starts the next
-//! export of the group. At the same time, the downloader downloads the pages of the READY export at
-//! the allowed rate, in the caller's thread. The whole job takes as long as the slower worker, not
-//! as long as both together.
+//! after the other, because the service runs only one export of a group at a time. For each
+//! request, the exporter submits an export, waits until this export is READY, and gets the number
+//! of its files. Then the exporter starts the next export of the group. At the same time, the
+//! downloader downloads the pages of the READY export at the allowed rate, in the caller's thread.
+//! The whole job takes as long as the slower worker, not as long as both together.
 //!
-//! A plan line becomes verified ZIPs in these steps: `plan_line` reads the line, and `cover` finds
-//! the missing parts. `queues` chooses the next group, `submit` gets an export, and `poll` waits
-//! until the export is READY. `downloader` and `page` download its pages. `line_sink` writes its
-//! lines and records that in the ledger.
+//! A plan line becomes verified ZIPs in these steps: `plan_line` reads the line, and `cover` splits
+//! the window of the line into earlier requests and the gaps between them. `queues` chooses the
+//! next group, `submit` gets an export, and `poll` waits until the export is READY. `downloader`
+//! and `page` download the pages of the export. `line_sink` writes the lines of the export and
+//! records in the ledger that the export is fetched.
 
 mod cover;
 mod downloader;
@@ -57,7 +58,7 @@ use progress::FetchProgress;
 const NO_THREAD: &str = "starting a thread";
 
 /// Processes each line of `input` up to the step that `site.options` sets, and writes the resulting
-/// lines to `target`. `head` shows whether lists of earlier runs are in their bucket.
+/// lines to `target`. `head` shows whether an output list of an earlier run is in its bucket.
 pub(crate) fn run(
     site: &Site<'_>,
     input: impl Read + Send + 'static,
@@ -78,8 +79,8 @@ pub(crate) fn run(
     let (events, inbox) = mpsc::channel();
     let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();
-    // This thread is not scoped, because a scope would wait for it, and its read can block for
-    // ever.
+    // This thread is not scoped, because a scope would wait until the thread ends, and the thread's
+    // read of the input can block for ever.
     thread::Builder::new()
         .spawn(move || feed(input, &feeder))
         .context(NO_THREAD)?;
@@ -147,8 +148,8 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Reads all lines of the input. Lines for pages of one export are joined until a line for a page
-/// of another export follows.
+/// Reads all lines of the input. Lines for pages of one export are joined into one event. This
+/// event is sent when a line for a page of another export follows, or when the input ends.
 fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     let mut lines = Lines::new(input);
     let mut pages: Option<Box<PlanLine>> = None;
@@ -181,8 +182,8 @@ fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     }
 }
 
-/// While the downloader has nothing to do, it checks at this interval what the reader of stdout has
-/// read.
+/// While the downloader has nothing to do, it checks at this interval how much the reader of stdout
+/// has read.
 const READER_CHECK: Duration = Duration::from_millis(200);
 
 /// The downloader's loop: handles the messages of the exporter until the exporter ends.

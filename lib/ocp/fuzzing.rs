@@ -58,8 +58,8 @@ pub(crate) fn reply(bytes: &[u8], _: &Path) {
     }
 }
 
-/// A ledger can be read if and only if no line is damaged. A ledger that was opened once can be
-/// opened again.
+/// Checks that a ledger can be read if and only if no line is damaged, and that a ledger that was
+/// opened once can be opened again.
 pub(crate) fn ledger(bytes: &[u8], directory: &Path) {
     let path = directory.join("ledger");
     if files::write_atomic(&path, bytes).is_err() {
@@ -77,7 +77,7 @@ pub(crate) fn ledger(bytes: &[u8], directory: &Path) {
     }
 }
 
-/// With any valid profile, the request of each role goes to the host of the API.
+/// Checks that, with any valid profile, the request of each role goes to the host of the API.
 pub(crate) fn profile(bytes: &[u8], directory: &Path) {
     let path = directory.join("profile");
     if files::write_atomic(&path, bytes).is_err() {

@@ -33,7 +33,8 @@ pub(crate) fn stored(history: &History) -> impl Iterator<Item = StoredZip<'_>> {
     })
 }
 
-/// For each request, its latest export. A request whose latest export has no id is left out.
+/// For each request, its latest export. A request is left out if it has no export, if its latest
+/// export has no id yet, or if this export has ended or was pruned.
 pub(crate) fn exports(history: &History) -> impl Iterator<Item = (&ExportRequest, &ExportEntry)> {
     history
         .records()
@@ -43,7 +44,7 @@ pub(crate) fn exports(history: &History) -> impl Iterator<Item = (&ExportRequest
         })
 }
 
-/// The numbers of the pages that are not in the ledger; none if the export is not READY.
+/// The numbers of the pages that are not in the ledger; no numbers if the export is not READY.
 pub(crate) fn missing_pages(export: &ExportEntry) -> Vec<u64> {
     let pages = export.ready.map_or(0, |ready| ready.pages());
     let is_missing = |number: &u64| !export.pages.contains_key(number);
@@ -69,7 +70,7 @@ pub(crate) fn pruned(history: &History) -> Vec<String> {
 }
 
 impl StoredZip<'_> {
-    /// Reads the file in `zips`. Returns what is wrong with it, or `None` if size, checksum
+    /// Reads the file in `zips`. Returns what is wrong with the file, or `None` if size, checksum
     /// and number of members match the ledger.
     pub(crate) fn problem(&self, zips: &ZipStore) -> anyhow::Result<Option<String>> {
         let place = || zips.place(&self.page.file).display().to_string();

@@ -2,8 +2,9 @@
 //!
 //! The vendor's authentication guide says: the public client `ocp` has no secret; the form fields
 //! are `username`, `password` and, with two-factor login, `otp`. An access token is valid for about
-//! 5 minutes, a refresh token for 30. This module uses the lifetimes that each reply states. The
-//! guide does not document refresh and logout. The vendor's own client uses these paths for both.
+//! 5 minutes, a refresh token for about 30 minutes. This module uses the lifetimes that each reply
+//! states. The guide does not document refresh and logout. This module sends both to the same paths
+//! as the vendor's own client.
 
 mod args;
 mod reply;
@@ -58,7 +59,7 @@ pub struct Login {
 enum SecretSource {
     Known(Secret),
     Command(String),
-    /// No password is set. None is needed while the token of an earlier login is valid.
+    /// No password is set. A password is not needed while the token of an earlier login is valid.
     Missing,
 }
 
@@ -81,9 +82,9 @@ enum TokenAnswer {
 }
 
 impl Login {
-    /// The login that the flags and the environment describe; `None` if they name no user. Status 2
-    /// if they do not set the address of the IAM. `cache_home` is the directory for caches, if
-    /// there is one.
+    /// The login that the flags and the environment describe; `None` if they name no user. Fails
+    /// with status 2 if they name a user, but do not give the address of the IAM. `cache_home` is
+    /// the directory for caches, if there is one.
     pub fn from_args(
         args: &LoginArgs,
         connection: &Connection,

@@ -1,11 +1,12 @@
-//! The ledger records the requests of `export-fetch` and the ZIPs on disk. It is an append-only
-//! file of events, which are written before and after each step that cannot be undone. It can also
-//! be an object in a bucket.
+//! The ledger records the requests of `export-fetch` and the ZIPs on disk. The ledger is an
+//! append-only file of events, which are written before and after each step that cannot be undone.
+//! The ledger can also be an object in a bucket.
 //!
 //! While an export runs, it blocks all other exports of its group. A READY export can be downloaded
-//! for 24 hours. After a crash, the ledger shows which export is ours and which of its steps are
-//! done. The next run therefore resumes this export and does not create a second one. The state of
-//! a request results from all its events. A line in the file never changes.
+//! for 24 hours. After a crash, the ledger shows which export the killed run had requested, and
+//! which steps of this export are done. The next run therefore resumes this export and does not
+//! create a second one. The state of a request results from all its events. A line in the file
+//! never changes.
 //!
 //! ```text
 //! opened → creating → created → ready → requesting, page … → delivering → fetched → pruned
@@ -63,15 +64,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens a ledger for requests to `api_url`. Status 75 if another run has locked it, 2 if it
-    /// belongs to another service.
+    /// Opens a ledger for requests to `api_url`. Fails with status 75 if another run has locked the
+    /// ledger, and with status 2 if the ledger belongs to another service.
     pub fn open(path: &Path, api_url: &str, clock: Clock) -> anyhow::Result<Ledger> {
         Ledger::open_as_it_is(path, clock)?.of_service(api_url, &path.display())
     }
 
-    /// Opens a ledger in a bucket. The statuses are those of [`Ledger::open`]. Status 2 also means
-    /// that the ledger records an unfinished list on the disk of a machine: only that machine can
-    /// tell whether the list is complete.
+    /// Opens a ledger in a bucket. Fails with the same statuses as [`Ledger::open`]. Also fails
+    /// with status 2 if the ledger records an unfinished list on the disk of a machine, because
+    /// only a run on that machine can find out whether the list is complete.
     pub fn lease(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -81,8 +82,8 @@ impl Ledger {
         let (ledger, is_taken_over) = Ledger::lease_any(service, url, clock)?;
         let mut ledger = ledger.of_service(api_url, url)?;
         if is_taken_over {
-            // This changes the object. If the earlier holder of the lease still runs, it can no
-            // longer write the object.
+            // Writing this event changes the object. If the earlier holder of the lease still runs,
+            // it can no longer write the object.
             ledger.note_opened(api_url)?;
         }
         Ok(ledger)
@@ -145,7 +146,7 @@ impl Ledger {
         })
     }
 
-    /// Opens a ledger of any service. Status 75 if another run has locked it.
+    /// Opens a ledger of any service. Fails with status 75 if another run has locked the ledger.
     pub(crate) fn open_as_it_is(path: &Path, clock: Clock) -> anyhow::Result<Ledger> {
         let (journal, text) = Journal::open(path, is_ledger)?;
         let real = path.canonicalize();
@@ -168,7 +169,7 @@ impl Ledger {
         format!(".callpipe-{}-", self.id)
     }
 
-    /// Call before a create is sent. One call is enough for all retries.
+    /// Must be called before a create is sent. One call is enough for all retries.
     pub(crate) fn creating(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         if matches!(self.history.state(request), RequestState::Creating) {
             return Ok(());
@@ -176,7 +177,8 @@ impl Ledger {
         self.note(LedgerEvent::Creating(request.clone()))
     }
 
-    /// Call after the service returned the id of the export, or the list of exports showed it.
+    /// Must be called after the service returned the id of the export, or the list of exports
+    /// showed it.
     pub(crate) fn created(
         &mut self,
         request: &ExportRequest,
@@ -188,13 +190,14 @@ impl Ledger {
         })
     }
 
-    /// Call after the service refused to create the export.
+    /// Must be called after the service refused to create the export.
     pub(crate) fn refused(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         self.note(LedgerEvent::Refused(request.clone()))
     }
 
-    /// Call after the metadata was received. Status 2 if a page with another page size is on disk,
-    /// because the pages would overlap. A fetched export keeps its page size.
+    /// Must be called after the metadata was received. Fails with status 2 if a page with another
+    /// page size is on disk, because the pages would overlap. A fetched export keeps its earlier
+    /// page size.
     pub(crate) fn ready(
         &mut self,
         export_id: &str,
@@ -240,7 +243,8 @@ impl Ledger {
         Ok(ready)
     }
 
-    /// Call before a page is requested. If this event is lost in a crash, at most one 429 follows.
+    /// Must be called before a page is requested. If a crash loses this event, the next run gets at
+    /// most one reply 429 (too many requests).
     pub(crate) fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         let event = LedgerEvent::Requesting {
             export_id: export_id.to_owned(),
@@ -253,13 +257,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Call before a page gets its final name. Status 75 if another run has taken over the ledger,
-    /// because that run has possibly stored the same page.
+    /// Must be called before a page gets its final name. Fails with status 75 if another run has
+    /// taken over the ledger, because that run has possibly stored the same page.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.lines.check()
     }
 
-    /// Call after a page got its final name.
+    /// Must be called after a page got its final name.
     pub(crate) fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
         self.note(LedgerEvent::Page {
             export_id: export_id.to_owned(),
@@ -267,7 +271,7 @@ impl Ledger {
         })
     }
 
-    /// Call when a stored page is wrong and must be downloaded again.
+    /// Must be called when a stored page is wrong and must be downloaded again.
     pub(crate) fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         self.note(LedgerEvent::Dropped {
             export_id: export_id.to_owned(),
@@ -275,22 +279,22 @@ impl Ledger {
         })
     }
 
-    /// Call before a complete list gets its name or is uploaded. Returns after the event is on
-    /// disk.
+    /// Must be called before a complete list gets its name or is uploaded. Returns after the event
+    /// is on disk.
     pub(crate) fn delivering(&mut self, delivery: &ListDelivery) -> anyhow::Result<()> {
         self.note(LedgerEvent::Delivering(delivery.clone()))
     }
 
-    /// Call when a list did not get its name, before its temporary file is deleted. Also call when
-    /// a list is not in its bucket.
+    /// Must be called when a list did not get its name, before its temporary file is deleted. Must
+    /// also be called when a list is not in its bucket.
     pub(crate) fn withdrawn(&mut self, temp: &Path) -> anyhow::Result<()> {
         self.note(LedgerEvent::Withdrawn {
             temp: temp.to_owned(),
         })
     }
 
-    /// Call when the lines of all pages of an export are on disk or in a bucket, or were read from
-    /// the pipe.
+    /// Must be called when the lines of all pages of an export are on disk or in a bucket, or were
+    /// read from the pipe.
     pub fn fetched(&mut self, export_id: &str) -> anyhow::Result<()> {
         let export = self.history.export(export_id);
         let is_noted = export.is_some_and(|export| export.fetched_at.is_some());
@@ -306,14 +310,14 @@ impl Ledger {
         })
     }
 
-    /// Call before the ZIPs of a fetched export are deleted for good.
+    /// Must be called before the ZIPs of a fetched export are deleted for good.
     pub(crate) fn pruned(&mut self, export_id: &str) -> anyhow::Result<()> {
         self.note(LedgerEvent::Pruned {
             export_id: export_id.to_owned(),
         })
     }
 
-    /// Call when the export can no longer be downloaded.
+    /// Must be called when the export can no longer be downloaded.
     pub(crate) fn ended(&mut self, export_id: &str, status: &str) -> anyhow::Result<()> {
         self.note(LedgerEvent::Ended {
             export_id: export_id.to_owned(),

@@ -1,9 +1,9 @@
 //! Splits a range of time into export requests.
 //!
-//! From the vendor's documentation: an export covers 1 hour to 2 days, and both ends are rounded
-//! down to the hour. Data must be at least 2 hours and at most 2 months old; the default of
+//! From the vendor's documentation: an export covers 1 hour to 2 days, and the service rounds both
+//! ends down to the hour. Data must be at least 2 hours and at most 2 months old; the default of
 //! `--history` is 60 days. The plan rounds the start down and the end up, so that no hour at the
-//! end is lost. A warning names hours that cannot be exported.
+//! end is lost. A warning names the hours of the range that cannot be exported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -214,8 +214,8 @@ pub fn check_size(size: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks that the service can export the window of a request in one export. The error says why it
-/// cannot.
+/// Checks that the service can export the window of a request in one export. The error says why the
+/// service cannot export the window.
 pub fn check_window(request: &ExportRequest) -> Result<(), String> {
     let length = request.window.to().since(request.window.from());
     if length > MAX_WINDOW {

@@ -1,6 +1,6 @@
 //! Tests whether an account works. The probe tests the roles of the Exports API one by one: the
-//! harmless ones first, the costly ones last. If a role fails, the error names the line of the
-//! profile to change.
+//! harmless roles first, the costly roles last. If a role fails, the error names the line of the
+//! API profile that the user must change.
 //!
 //! `ask` sends the request of a role. If the reply shows a better value for a line of the profile,
 //! `ask` corrects the profile in memory. One probe can therefore find several mistakes. `walk`

@@ -133,8 +133,8 @@ impl ZipStore {
         }
     }
 
-    /// Whether a page still exists with the recorded size. Computing the checksums of all pages on
-    /// every run would take too long.
+    /// Whether a page still exists with the recorded size. The checksum is not compared, because
+    /// computing the checksums of all pages on every run would take too long.
     pub(crate) fn has(&self, page: &PageEntry) -> anyhow::Result<bool> {
         match self {
             ZipStore::Directory(root) => Ok(page.is_on_disk(root)),
@@ -145,7 +145,7 @@ impl ZipStore {
         }
     }
 
-    /// Opens a page. Status 75 if it was deleted.
+    /// Opens the ZIP of a page. Fails with status 75 if the ZIP was deleted.
     pub(crate) fn open(&self, page: &PageEntry) -> anyhow::Result<File> {
         let deleted = || {
             let place = self.place(&page.file);
@@ -154,7 +154,7 @@ impl ZipStore {
         self.open_if_there(page)?.ok_or_else(deleted)
     }
 
-    /// Opens a page; `None` if it is not there.
+    /// Opens the ZIP of a page; `None` if the ZIP does not exist.
     pub(crate) fn open_if_there(&self, page: &PageEntry) -> anyhow::Result<Option<File>> {
         match self {
             ZipStore::Directory(root) => match File::open(page.path(root)) {
@@ -202,7 +202,7 @@ impl ZipStore {
         Ok(())
     }
 
-    /// Removes the pages of a request's ended exports. Call this only when a newer export is
+    /// Removes the pages of a request's ended exports. Must be called only when a newer export is
     /// complete: until then, these pages are the only copy of the data.
     pub(crate) fn remove_ended(
         &self,

@@ -8,7 +8,8 @@ use super::totals::Comparison;
 use super::{Calendar, HourState};
 use crate::time::Timestamp;
 
-/// Pixels between two hours, and between two rows of days: 60 rows fit on a screen.
+/// The distance from one hour to the next, and from one row of days to the next, in pixels. 60 rows
+/// fit on a screen.
 const CELL: usize = 14;
 const ROW: usize = 12;
 /// The width and the height of an hour's box, in pixels.
@@ -16,7 +17,7 @@ const BOX: usize = 12;
 const BOX_HEIGHT: usize = 10;
 /// The average width of a character of the title, in pixels.
 const CHAR: usize = 7;
-/// The number of states in a row of the legend, and the width of each in pixels.
+/// The number of states in a row of the legend, and the width of each state in pixels.
 const IN_ROW: usize = 5;
 const LEGEND_CELL: usize = 94;
 /// Pixels between the rows of the legend.
@@ -54,8 +55,8 @@ fn style() -> String {
 }
 
 /// The calendars as one picture, one below the other. The title, the time zone, the time `now` and
-/// the legend come first. Consecutive equal days take one row. An hour that differs from its
-/// control total is hollow, and a tooltip shows its numbers.
+/// the legend come first. Consecutive days with equal states share one row. If an hour differs from
+/// its control total, the box of the hour is hollow, and its tooltip shows the numbers.
 pub fn svg(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) -> String {
     let mut body = String::new();
     let mut y = head(found, now, &mut body);
@@ -111,7 +112,7 @@ fn head(found: Option<&Comparison>, now: Timestamp, body: &mut String) -> usize 
     last + LEGEND_ROW
 }
 
-/// Draws a calendar from `y` on, and returns the `y` of the next one.
+/// Draws a calendar from `y` on, and returns the `y` of the next calendar.
 fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut String) -> usize {
     let title = escape(&format!("{} {}", calendar.group, calendar.kind));
     let departures = departures(calendar, found);
@@ -169,7 +170,8 @@ fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut St
     at + CELL
 }
 
-/// The numbers of the hours that differ from their control totals, by date and hour.
+/// For each hour that differs from its control total: the text that shows its numbers. The keys are
+/// date and hour.
 fn departures(
     calendar: &Calendar,
     found: Option<&Comparison>,

@@ -1,4 +1,4 @@
-//! A calendar for a terminal: a line for each day, a letter for each hour.
+//! A calendar for a terminal: a line for each day (or run of equal days), a letter for each hour.
 
 use std::fmt::Write;
 
@@ -17,7 +17,7 @@ fn letter(state: Option<HourState>) -> char {
     }
 }
 
-/// The calendars, one below the other. Consecutive equal days take one line.
+/// The calendars, one below the other. Consecutive days with equal states share one line.
 pub fn render(calendars: &[Calendar]) -> String {
     let mut text = String::new();
     for calendar in calendars {

@@ -1,7 +1,7 @@
 //! Compares the hourly counts of the Metrics API (control totals) with the records on disk. The
-//! vendor does not document how the two numbers are defined, so they can differ. The comparison
-//! expects the usual ratio of records to counts. An hour with another ratio is a warning, not an
-//! error.
+//! vendor does not document how the two numbers of an hour are defined, so these numbers can
+//! differ. The comparison expects the usual ratio of records to counts. An hour with another ratio
+//! gives a warning, not an error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +39,8 @@ struct HourPair {
 pub struct Comparison {
     /// The number of hours that were compared.
     pub hours: usize,
-    /// The hours whose number of records is not the usual one, sorted by group and time.
+    /// The hours whose number of records is not the usual number for their count, sorted by group
+    /// and time.
     pub departures: Vec<Departure>,
 }
 
@@ -60,7 +61,8 @@ fn is_held(calendar: &Calendar, group: &str, hour: Timestamp) -> bool {
 }
 
 /// Compares the totals with the records, for the hours that `calendars` show as exported.
-/// `threshold` is a fraction of the usual number, for example 0.2.
+/// `threshold` is the difference that is still accepted, as a fraction of the usual number of
+/// records, for example 0.2.
 pub fn compare(
     totals: &HourlyTotals,
     records: &HourlyRecords,

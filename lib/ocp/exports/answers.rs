@@ -49,8 +49,8 @@ pub enum Metadata {
         /// The size in bytes, if the service states it.
         size_of_export: Option<u64>,
     },
-    /// The service refuses this request, although the export is possibly READY. Request the state
-    /// of the export again.
+    /// The service refuses this request, although the export is possibly READY. The caller
+    /// requests the state of the export again.
     NotReady(Withheld),
 }
 
@@ -97,7 +97,7 @@ pub(crate) enum Download {
         /// The media type that the service states.
         media_type: Option<String>,
     },
-    /// The service refuses this request, although the export is possibly READY. Request the state
-    /// of the export again.
+    /// The service refuses this request, although the export is possibly READY. The caller
+    /// requests the state of the export again.
     NotReady(Withheld),
 }

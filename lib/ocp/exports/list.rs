@@ -10,7 +10,7 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Role, Subject};
 
 impl Exports {
-    /// The exports of a group that match `request`.
+    /// The exports that match `request`, from the list of its group.
     pub fn find(&self, request: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
         let reply = self.get_list(&request.group)?;
         let listed: Vec<&Value> = self.profile.listed(&reply).into_iter().flatten().collect();
@@ -22,7 +22,7 @@ impl Exports {
             .collect())
     }
 
-    /// Warns once if the list does not show enough to find our exports.
+    /// Warns once if the list lacks a field that is needed to find the exports of earlier runs.
     fn check_list(&self, listed: &[&Value]) {
         let Some(one) = listed.first() else {
             return;
@@ -61,8 +61,9 @@ impl Exports {
     }
 
     /// Searches the list for an export after a request for its state returned a status that means
-    /// expired, such as 404. If the list shows the export, the path in the profile is probably
-    /// wrong. `None` if the list does not show it either: the export is gone.
+    /// expired, such as 404. If the list shows the export, the path of the state request in the API
+    /// profile is probably wrong. Returns `None` if the list does not show the export either: the
+    /// export is gone.
     pub(super) fn status_by_list(
         &self,
         request: &ExportRequest,
@@ -80,7 +81,7 @@ impl Exports {
         Ok(seen)
     }
 
-    /// Whether the list shows that the export is ours.
+    /// Whether the export belongs to `request`, as the list of the group shows.
     pub(crate) fn owner_in_list(
         &self,
         request: &ExportRequest,
@@ -91,8 +92,8 @@ impl Exports {
         Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
     }
 
-    /// The export `export_id` in a list; `None` if the list does not show it. Fails if the list
-    /// does not show it but has an entry without an id, because this entry is possibly the export.
+    /// The export `export_id` in a list; `None` if the list does not show this export. Fails if no
+    /// entry has this id, but an entry has no id: this entry is possibly the export.
     pub(super) fn listed(
         &self,
         reply: &Value,

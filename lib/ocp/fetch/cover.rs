@@ -10,7 +10,7 @@ use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
 /// Splits a window into the known requests that overlap it, and the gaps between these requests.
-/// The known requests keep their windows. The lines of a plan that is made again an hour later
+/// The known requests keep their windows. If the user makes the plan again an hour later, its lines
 /// therefore resume the earlier exports, and no hour is exported twice.
 pub(super) fn cover(
     job: &ExportJob,
@@ -56,8 +56,8 @@ pub(super) fn cover(
         .collect()
 }
 
-/// Whether the request has an export, or an earlier export of it was fetched. A create without a
-/// reply has possibly created nothing, so it does not count here.
+/// Whether the request has an export, or an earlier export of this request was fetched. A create
+/// without a reply has possibly created nothing, so it does not count here.
 fn is_there(record: &RequestHistory) -> bool {
     record.had || matches!(record.state, RequestState::Named(_))
 }

@@ -1,9 +1,10 @@
-//! Downloads the pages of READY exports, verifies them, and then writes their lines.
+//! Downloads the pages of READY exports, verifies the pages, and then writes the output lines for
+//! them.
 //!
-//! A page is accepted if it is a complete ZIP with correct checksums and without members of another
-//! page. An export is accepted if the number of members equals the number of files that the service
-//! stated. Bodies are hashed while they are written to the disk, so memory does not depend on the
-//! size of a body.
+//! A page is accepted if it is a complete ZIP with correct checksums and without members that
+//! another page contains. An export is accepted if the number of members equals the number of files
+//! that the service stated. Bodies are hashed while they are written to the disk, so memory does
+//! not depend on the size of a body.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -86,8 +87,8 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.progress.request_done();
     }
 
-    /// Downloads the missing pages of an export and writes its lines. Returns the export if the
-    /// service refuses its pages.
+    /// Downloads the missing pages of an export and writes the output lines of the export. If the
+    /// service refuses a page, returns the export with the refusal.
     pub(super) fn fetch(
         &mut self,
         mut fetchable: Fetchable,
@@ -102,8 +103,8 @@ impl<'a, 'o> Downloader<'a, 'o> {
             }
         }
         self.counts.kept_pages += pages.len() as u64;
-        // If the pages do not have the expected number of files, each page with a wrong number is
-        // requested once more. If that does not help, the export fails.
+        // If the pages do not have the expected number of files, each page with a wrong number of
+        // files is requested once more. If the second request does not help, the export fails.
         for is_last_round in [false, true] {
             for number in &wanted {
                 if pages.contains_key(number) {
@@ -208,7 +209,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
     }
 }
 
-/// The expected number of files of a page; the last page has the rest.
+/// The expected number of files of page `number`; the last page has the files that are left.
 fn expected(ready: &Ready, number: u64) -> u64 {
     let before = (number - 1).saturating_mul(ready.page_size);
     ready

@@ -8,9 +8,9 @@ use crate::ocp::ledger::{PageEntry, Ready};
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
-    /// Whether the input line is from `ocp-receive gaps`. Such a request is allowed to share
-    /// records with other requests. Its export must have been created at the line's `not_before` or
-    /// later. An output line is written even if the export has no page.
+    /// Whether the input line is from `ocp-receive gaps`. The request of such a line is allowed to
+    /// share records with other requests. The export of this request must have been created at the
+    /// line's `not_before` or later. An output line is written even if the export has no page.
     pub(super) is_compared: bool,
     /// The export id in the input line.
     pub(super) export_id: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct ExportJob {
 /// The lines to write for an export.
 #[derive(Clone, Debug)]
 pub(super) enum OwedLines {
-    /// All pages: one output line for each, made from this input line.
+    /// All pages of the export. Each page gives one output line, made from this input line.
     All(Object),
     /// Single pages: the page size, and the number and input line of each page. Each input line
     /// gives one output line.

@@ -1,5 +1,5 @@
 //! Submits requests and waits for their exports, one step at a time. The next step is always the
-//! one that is due first.
+//! step that is due first.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -48,7 +48,8 @@ pub(super) struct Exporter<'a> {
     pub(super) counts: ExportCounts,
     /// Unknown states that were logged.
     pub(super) unknown_states: BTreeSet<String>,
-    /// Ids that the service returned for our requests, but that belong to other exports.
+    /// Ids that the service returned for requests of this run, although the exports with these ids
+    /// belong to other requests.
     pub(super) foreign_ids: BTreeSet<String>,
 }
 
@@ -122,8 +123,8 @@ impl<'a> Exporter<'a> {
             ExporterEvent::PageDone => self.pages_ahead = self.pages_ahead.saturating_sub(1),
             ExporterEvent::ExportDone => {
                 self.downloading -= 1;
-                // A failed download leaves its pages in `pages_ahead`. When no export is left to
-                // download, no page is ahead.
+                // A failed download does not subtract its pages from `pages_ahead`. So this count
+                // is set to 0 when no export is left to download.
                 if self.downloading == 0 {
                     self.pages_ahead = 0;
                 }
@@ -157,8 +158,8 @@ impl<'a> Exporter<'a> {
         let _ = self.out.send(event);
     }
 
-    /// Reports the requests that were not sent because the service refuses their group, in one line
-    /// for each group.
+    /// Reports the requests that were not sent because the service refuses their group. Sends one
+    /// message for each group.
     fn report_refused(&mut self) {
         for (_, refused) in self.groups.refused() {
             let Some(first) = &refused.first else {
@@ -248,8 +249,8 @@ impl<'a> Exporter<'a> {
         Ok(jobs)
     }
 
-    /// The request of a line. If the service accepts only one type at a time, one request for each
-    /// type.
+    /// The request of a line, or one request for each of its types if the service accepts only one
+    /// type at a time.
     fn split(&self, job: &ExportJob) -> anyhow::Result<Vec<ExportJob>> {
         let mut jobs = Vec::new();
         for request in self.site.api.profile().split(&job.request) {
@@ -267,7 +268,8 @@ impl<'a> Exporter<'a> {
         Ok(jobs)
     }
 
-    /// Removes from a job what this run has already requested. Returns true if nothing is left.
+    /// Removes from a job the pages that this run has already requested. Returns true if the job
+    /// has nothing left to request.
     fn is_asked(&mut self, job: &mut ExportJob) -> bool {
         match &mut job.wants {
             OwedLines::All(_) => !self.asked.insert(job.request.clone()),

@@ -2,7 +2,7 @@
 //!
 //! The ledger records an export as fetched when the lines of this export are safe. In a stream,
 //! lines are safe when the reader of the pipe has read them, or when they are on disk (`>> FILE`).
-//! In a list, they are safe when the list has its name or is in its bucket.
+//! In a list, lines are safe when the list has its final name or is in its bucket.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -56,8 +56,8 @@ impl<'o> LineTarget<'o> {
 pub(super) struct LineSink<'a, 'o> {
     site: &'a Site<'a>,
     out: LineOutput<'o>,
-    /// Exports whose lines are written, but not yet recorded as fetched. For each: the offset in
-    /// bytes after its last line (0 for a list), the request and the id.
+    /// Exports whose lines are written, but not yet recorded as fetched. For each export: the
+    /// offset in bytes after its last line in the output (0 for a list), its request and its id.
     unmarked: VecDeque<(u64, ExportRequest, String)>,
 }
 
@@ -111,8 +111,8 @@ impl<'a, 'o> LineSink<'a, 'o> {
         }
     }
 
-    /// Call when all lines of an export are written. The ledger records the export as fetched when
-    /// the reader has read these lines, or when their list is complete.
+    /// The caller must call this when all lines of an export are written. The ledger records the
+    /// export as fetched when the reader has read these lines, or when their list is complete.
     pub(super) fn complete(&mut self, request: &ExportRequest, export_id: &str) {
         let end = match &self.out {
             LineOutput::Stream(commit) => commit.bytes(),
@@ -122,8 +122,8 @@ impl<'a, 'o> LineSink<'a, 'o> {
             .push_back((end, request.clone(), export_id.to_owned()));
     }
 
-    /// Records in the ledger the exports whose lines are safe in a stream. Does not wait. Does
-    /// nothing for a list.
+    /// Records in the ledger the exports whose lines in the stream are safe (see the top of this
+    /// file). Does not wait for the reader. Does nothing for a list.
     pub(super) fn mark_read(&mut self) -> anyhow::Result<()> {
         let LineOutput::Stream(commit) = &mut self.out else {
             return Ok(());
@@ -189,8 +189,8 @@ impl ListFile {
 
     /// Gives the list its name by a rename, and writes to the ledger before and after the rename.
     /// `export_ids` are the exports whose lines are all in the list. If the run is killed at any
-    /// point, [`resolve`] finds out what happened. Without lines, an existing file becomes empty,
-    /// and a missing one is not created.
+    /// point, [`resolve`] finds out in a later run whether the list is complete. If no line was
+    /// written, an existing file becomes empty, and a missing file is not created.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
@@ -228,8 +228,8 @@ impl ListObject {
     }
 
     /// Uploads the list, and writes to the ledger before and after the upload. If the run is killed
-    /// or fails at any point, [`resolve`] finds out what happened. Without lines, an existing
-    /// object becomes empty, and a missing one is not created.
+    /// or fails at any point, [`resolve`] finds out in a later run whether the list is complete. If
+    /// no line was written, an existing object becomes empty, and a missing object is not created.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         let place = format!("writing the temporary file of {}", self.pending.url());
         self.writer.flush().context(place)?;

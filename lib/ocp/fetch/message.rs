@@ -11,7 +11,7 @@ use crate::ocp::exports::Withheld;
 pub(super) enum ExporterEvent {
     /// A line of the input.
     Asked(Box<PlanLine>),
-    /// A line that is not valid.
+    /// An input line that is not valid.
     Unreadable(anyhow::Error),
     /// The input cannot be read.
     Broken(io::Error),
@@ -25,13 +25,13 @@ pub(super) enum ExporterEvent {
     NotDownloadable(Box<Fetchable>, Withheld),
     /// The service refuses a group.
     GroupRefused(String),
-    /// Check whether to stop.
+    /// Wakes the exporter, so that it notices a stop request.
     Stop,
 }
 
 /// Messages from the exporter to the downloader.
 pub(super) enum DownloaderEvent {
-    /// A complete line.
+    /// An output line that the downloader must write.
     Line(Object),
     /// An export to download.
     Fetch(Box<Fetchable>),

@@ -1,4 +1,5 @@
-//! Downloads one page: a complete ZIP with correct checksums that has no members of another page.
+//! Downloads one page: a complete ZIP with correct checksums that has no members that another page
+//! contains.
 //!
 //! The body is hashed while it is written to the disk, so memory does not depend on the size of the
 //! body. A page must not be larger than the whole export can be.
@@ -149,8 +150,8 @@ impl<'a> PageFetcher<'a> {
         }
     }
 
-    /// Adds the members of a stored page. Returns false if the file no longer has the recorded
-    /// SHA-256, which the output lines contain.
+    /// Adds the hashes of the members of a stored page. Returns false if the file no longer has the
+    /// SHA-256 that the ledger recorded and that the output lines will contain.
     pub(super) fn keep(&mut self, page: &PageEntry) -> anyhow::Result<bool> {
         let path = self.site.zips.place(&page.file);
         let place = || path.display().to_string();
@@ -183,9 +184,10 @@ impl<'a> PageFetcher<'a> {
     }
 }
 
-/// The largest body of a page, in bytes. If the size of the export is known, it is that size plus a
-/// margin, because the service can state the size before or after compression. Otherwise it is 90 %
-/// of the free disk space. Status 74 if the disk has no room for an average page.
+/// The largest body of a page, in bytes. If the size of the export is known, the limit is this size
+/// plus a margin, because the service can state the size before or after compression. Otherwise the
+/// limit is 90 % of the free disk space. Fails with status 74 if the disk has no room for an
+/// average page.
 fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     const ROOM: u64 = 64 << 20;
     let free = files::free_space(path).with_context(|| path.display().to_string())?;

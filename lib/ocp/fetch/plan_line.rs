@@ -13,19 +13,20 @@ use crate::time::Timestamp;
 /// A line with one of these values of `reason` is from `ocp-receive gaps`.
 const COMPARED: [&str; 3] = ["down", "limited", "audit"];
 
-/// A line, or several lines for pages of one export.
+/// One input line, or several input lines for pages of one export.
 #[derive(Debug)]
 pub(super) struct PlanLine {
     /// The place in the input, for example `stdin:3`.
     pub(super) place: String,
     pub(super) job: ExportJob,
     pub(super) not_before: Option<Timestamp>,
-    /// The number of pages of the export, from the plan.
+    /// The number of pages of the export, from the field `pages` of the line; `u64::MAX` if the
+    /// line does not have this field.
     pages: u64,
 }
 
-/// The fields that are read. All other fields are copied to the output. The number of files is not
-/// read here, because the run requests it from the service.
+/// The fields of a line that the program reads. All other fields are only copied to the output. The
+/// number of files is not read here, because the run requests it from the service.
 #[derive(Deserialize)]
 #[serde(expecting = "a JSON object of a plan; give one line for each, not a JSON array")]
 struct PlanFields {
@@ -81,8 +82,8 @@ impl PlanLine {
         matches!(&self.job.wants, OwedLines::Pages(..))
     }
 
-    /// Whether `other` is for another page of the same export, and this line does not have all
-    /// pages yet.
+    /// Whether the page of `other` can be added to this line: both are for the same export, and
+    /// this line does not have all pages of the export yet.
     pub(super) fn takes(&self, other: &PlanLine) -> bool {
         match (&self.job.wants, &other.job.wants) {
             (OwedLines::Pages(size, have), OwedLines::Pages(other_size, _)) => {

@@ -11,8 +11,8 @@ use crate::error;
 use crate::ocp::exports::{Meaning, Metadata, Ownership, Withheld};
 use crate::time::show_duration;
 
-/// A new export counts as lost if the service does not show it within this many times `--poll`: 5
-/// minutes by default.
+/// A new export counts as lost if the service does not show it within this many times the duration
+/// `--poll`: 5 minutes by default.
 const LAG_POLLS: u32 = 150;
 
 /// How often a request may lose its export, and how often the service may refuse the pages of a
@@ -21,7 +21,7 @@ const PATIENCE: u32 = 5;
 
 impl Exporter<'_> {
     /// Waits for an export of an earlier run or of an earlier stage (`--until`); `next_poll` is the
-    /// time of the first request.
+    /// time of the first request for the state of the export.
     pub(super) fn wait(&mut self, job: ExportJob, export_id: String, next_poll: Instant) {
         self.start(Running {
             job,
@@ -44,9 +44,10 @@ impl Exporter<'_> {
         }
     }
 
-    /// Polls a READY export again after the service refused a part of it: first at once, then after
-    /// longer and longer pauses. After more than `PATIENCE` refusals, the status is 75 if the
-    /// refusal can be temporary. Else it is 69, because a path in the profile is wrong.
+    /// Polls a READY export again after the service refused its metadata or one of its pages: first
+    /// at once, then after longer and longer pauses. After more than `PATIENCE` refusals, the
+    /// request fails: with status 75 if the refusal can be temporary, otherwise with status 69,
+    /// because a path in the profile is wrong.
     pub(super) fn requeue(
         &mut self,
         mut job: ExportJob,
@@ -136,7 +137,7 @@ impl Exporter<'_> {
     }
 
     /// Fails if an export in an unknown state has metadata: only a READY export has metadata, so
-    /// this state means READY.
+    /// the unknown state means READY.
     fn check_unknown(&mut self, running: &Running, state: &str) -> anyhow::Result<()> {
         let api = self.site.api;
         let (request, export_id) = (&running.job.request, &running.export_id);
@@ -204,7 +205,8 @@ impl Exporter<'_> {
         !running.was_seen && export.is_some_and(|export| now.since(export.created_at) < lag)
     }
 
-    /// Requests an expired or lost export again, from page 1.
+    /// Requests a new export in place of an expired or lost export. All pages of the new export are
+    /// downloaded.
     pub(super) fn ask_anew(
         &mut self,
         mut job: ExportJob,

@@ -111,9 +111,9 @@ impl BarState {
         text
     }
 
-    /// The time left. It is computed for the remaining pages at the allowed rate, and for the
-    /// remaining exports at the speed of the finished ones; the longer time counts. `None` before
-    /// the first export is finished and after the last.
+    /// The time left: the longer of two times. The first is the time for the remaining pages at the
+    /// allowed rate. The second is the time for the remaining exports at the speed of the finished
+    /// exports. `None` before the first export is finished, and after the last export is finished.
     fn left(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let to_come = self
             .requests

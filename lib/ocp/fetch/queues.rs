@@ -8,7 +8,7 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::ExportJob;
 
-/// The longest pause between two polls, as a multiple of the shortest.
+/// The longest pause between two polls, as a multiple of the shortest pause.
 const SLOWEST: u32 = 30;
 
 /// The requests of one group.
@@ -19,7 +19,7 @@ pub(super) struct GroupQueue {
     /// No waiting request starts before this time, because another export of the group is running
     /// or the reply to a create was lost.
     pub(super) rest_until: Option<Instant>,
-    /// Since when an export that is not ours has been running in the group.
+    /// Since when an export that does not belong to this run has been running in the group.
     pub(super) busy_since: Option<Instant>,
     /// Why this run creates no more exports of the group: it has waited for `--max-wait`, or must
     /// not wait (`--poll-once`).
@@ -28,7 +28,8 @@ pub(super) struct GroupQueue {
     pub(super) refused: Option<RefusedGroup>,
     /// Whether the service accepted an export of the group in this run.
     pub(super) is_served: bool,
-    /// Why the last request was refused, unless the window was the reason.
+    /// The reason of the group's last refusal; `None` if the reason was the window, or nothing was
+    /// refused.
     pub(super) refusal: Option<String>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Running {
     pub(super) next_poll: Instant,
     /// Whether the service has shown that the export exists.
     pub(super) was_seen: bool,
-    /// Whether the owner was checked, and no reply showed that the export is not ours.
+    /// Whether the owner of the export was checked, and no reply showed another owner.
     pub(super) is_confirmed: bool,
     /// Whether the lines of the export were already written (`--until submitted`). Then the run
     /// waits only until the export no longer blocks its group.
@@ -72,7 +73,7 @@ pub(super) struct GroupQueues {
 }
 
 impl GroupQueues {
-    /// The groups that the service refuses.
+    /// Takes the refused groups out of the queues, each with its requests that were not sent.
     pub(super) fn refused(&mut self) -> impl Iterator<Item = (&String, RefusedGroup)> {
         let refused = |(group, queue): (_, &mut GroupQueue)| Some((group, queue.refused.take()?));
         self.groups.iter_mut().filter_map(refused)

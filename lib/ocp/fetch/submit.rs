@@ -14,7 +14,8 @@ impl Exporter<'_> {
     pub(super) fn begin(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         let mut ledger = self.site.ledger();
         let state = ledger.history().state(&job.request).clone();
-        // The line of an earlier stage can name an export that has ended since.
+        // The output line of an earlier stage (`--until`) can name an export that has ended in the
+        // meantime.
         let given = job
             .export_id
             .take()
@@ -112,8 +113,8 @@ impl Exporter<'_> {
                 self.site.ledger().refused(&job.request)?;
                 let queue = self.queue_of(&job);
                 let text = is_general.then(|| error.to_string());
-                // If the service gives the same reason twice and has accepted nothing, the reason
-                // is not the window.
+                // If the service refuses two requests for the same reason and has accepted no
+                // export of the group, the window is not the reason.
                 let is_repeated = !queue.is_served && text.is_some() && queue.refusal == text;
                 if whole_group || is_repeated {
                     queue.refuse(Status::of(&error));
@@ -155,8 +156,8 @@ impl Exporter<'_> {
         }
     }
 
-    /// Searches the list for an export of this request that the ledger does not know, because the
-    /// reply to the create was lost.
+    /// Searches the list for an export of this request that the ledger does not know, for example
+    /// because the reply to the create was lost.
     pub(super) fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
         self.adopt_if(job, |seen| {
             !matches!(seen.meaning, Meaning::Expired | Meaning::Failed)

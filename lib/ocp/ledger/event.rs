@@ -42,7 +42,8 @@ pub(super) enum LedgerEvent {
         size_of_export: Option<u64>,
         page_size: u64,
     },
-    /// A page will be downloaded. The request for it also counts towards the rate of the next run.
+    /// A page will be downloaded. The request for this page also counts towards the rate of the
+    /// next run.
     Requesting { export_id: String, page_number: u64 },
     /// A page is on disk and verified.
     Page {
@@ -54,8 +55,8 @@ pub(super) enum LedgerEvent {
     Dropped { export_id: String, page_number: u64 },
     /// A list of lines will get its name or will be uploaded.
     Delivering(ListDelivery),
-    /// The list did not get its name, or is not in its bucket. A temporary file of it will be
-    /// deleted.
+    /// The list did not get its name, or is not in its bucket. If the list has a temporary file,
+    /// this file will be deleted.
     Withdrawn { temp: PathBuf },
     /// Every page of the export is on disk. The lines of all pages are on disk or in a bucket, or
     /// the reader of the pipe has read them.

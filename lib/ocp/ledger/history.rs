@@ -62,7 +62,8 @@ impl ExportEntry {
 /// The progress of a request.
 #[derive(Clone, Debug, Default)]
 pub enum RequestState {
-    /// There is no export: it was never requested, or was refused, expired, failed or pruned.
+    /// There is no export: none was requested, or the export was refused, expired, failed or
+    /// pruned.
     #[default]
     Gone,
     /// A create was sent, but no reply is recorded.
@@ -74,7 +75,7 @@ pub enum RequestState {
 /// What the ledger knows about a request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHistory {
-    /// The progress of its export.
+    /// The progress of the request's export.
     pub state: RequestState,
     /// Whether the lines of the request were ever safe: on disk, in a bucket, or read from the
     /// pipe. This stays true if the export ends.
@@ -114,8 +115,8 @@ pub(crate) struct DamagedLine {
 }
 
 impl History {
-    /// Reads the text of the ledger `place`. Another process is possibly writing it. Status 65 if a
-    /// line is damaged.
+    /// Reads `text`, the content of the ledger `place`, which another process is possibly writing.
+    /// Fails with status 65 if a line is damaged.
     pub fn read(text: &[u8], place: &FileOrObject) -> anyhow::Result<History> {
         let mut history = History::parse(text).with_context(|| place.to_string())?;
         history.resolve_deliveries(place)?;
@@ -260,9 +261,9 @@ impl History {
         self.deliveries.retain(|one| !one.export_ids.is_empty());
     }
 
-    /// If a list got its name although the ledger does not show that, marks its exports as fetched.
-    /// The next run of export-fetch will record this in the ledger. Does nothing for a ledger in a
-    /// bucket, because the list is possibly on the disk of another machine.
+    /// If a list got its name although the ledger does not show that, marks the exports in the list
+    /// as fetched. The next run of export-fetch will record this in the ledger. Does nothing for a
+    /// ledger in a bucket, because the list is possibly on the disk of another machine.
     fn resolve_deliveries(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
         if place.file().is_none() {
             return Ok(());
@@ -275,8 +276,8 @@ impl History {
         Ok(())
     }
 
-    /// If a list is in its bucket although the ledger does not show that, marks its exports as
-    /// fetched. The next run of export-fetch will record this in the ledger.
+    /// If a list is in its bucket although the ledger does not show that, marks the exports in the
+    /// list as fetched. The next run of export-fetch will record this in the ledger.
     pub(crate) fn resolve_objects(&mut self, head: HeadObject<'_>) -> anyhow::Result<()> {
         for delivery in self.deliveries.clone() {
             if delivery.sha256.is_some() && is_delivered(&delivery, head)? {
@@ -320,7 +321,7 @@ impl History {
         self.records.get(request)
     }
 
-    /// The export with this id, if it is the latest of its request.
+    /// The export with this id, if it is the latest export of its request.
     pub fn export(&self, export_id: &str) -> Option<&ExportEntry> {
         match self.state(self.ids.get(export_id)?) {
             RequestState::Named(export) if export.id == export_id => Some(export),
@@ -389,7 +390,7 @@ impl PageEntry {
         root.join(&self.file)
     }
 
-    /// Whether the file exists and has the recorded size. Its content is not read.
+    /// Whether the file exists and has the recorded size. The content of the file is not read.
     pub fn is_on_disk(&self, root: &Path) -> bool {
         std::fs::metadata(self.path(root))
             .is_ok_and(|file| file.is_file() && file.len() == self.bytes)
@@ -401,7 +402,7 @@ pub(crate) type HeadObject<'h> = &'h dyn Fn(&BucketUrl) -> anyhow::Result<Option
 
 /// Whether a list is complete: a file got its name, or an object has the content of the list. An
 /// object that was replaced or deleted after the upload counts as incomplete, so the next run
-/// writes its lines again.
+/// writes the lines of the list again.
 pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> anyhow::Result<bool> {
     match delivery.as_object() {
         Some((url, sha256)) => Ok(head(&url)?.is_some_and(|found| found.has_sum(sha256))),
@@ -410,8 +411,8 @@ pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> any
 }
 
 /// Whether a list on the disk got its name: its directory exists, and the temporary file is no
-/// longer in it. The list itself has possibly been moved since. Without the directory, the list
-/// counts as lost.
+/// longer in it. The list itself has possibly been moved since. If the directory does not exist,
+/// the list counts as lost.
 pub(super) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(&delivery.temp) {
         Ok(_) => Ok(false),

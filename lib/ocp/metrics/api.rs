@@ -15,8 +15,8 @@ use crate::time::{Timestamp, show_duration};
 
 const JSON: &str = "application/json";
 
-/// If the service's clock and ours differ by more milliseconds than this, the difference is
-/// corrected.
+/// If the service's clock and our clock differ by more milliseconds than this, the program uses the
+/// service's clock.
 const SKEW_MS: i64 = 30_000;
 
 /// The API of one environment.
@@ -25,7 +25,7 @@ pub struct MetricsApi {
     client: Client,
     url: Url,
     has_each_metric: bool,
-    /// How far the service's clock is ahead of ours, in milliseconds; 0 if the difference is
+    /// How far the service's clock is ahead of our clock, in milliseconds; 0 if the difference is
     /// small.
     skew: Cell<i64>,
     /// Whether a reply has shown the service's time.
@@ -47,9 +47,9 @@ pub enum Answer {
 }
 
 impl MetricsApi {
-    /// `url` is the address to which a version is appended. With `has_each_metric`, a 400 to a
-    /// request for several metrics is not an error. Replies are stored in `temp_dir` until they are
-    /// complete.
+    /// `url` is the address to which a version is appended. With `has_each_metric`, a reply 400 or
+    /// 422 to a request for several metrics is not an error, but gives [`Answer::AskEach`]. Replies
+    /// are stored in `temp_dir` until they are complete.
     pub fn new(client: Client, url: Url, has_each_metric: bool, temp_dir: PathBuf) -> MetricsApi {
         MetricsApi {
             client,
@@ -115,7 +115,8 @@ impl MetricsApi {
                     Attempt::Again(failed) => failed,
                 },
             };
-            // If a signal has closed the connection, this is not a failure of the network.
+            // If a signal has closed the connection, the run stops here, because the network did
+            // not fail.
             self.retry().stop().check()?;
             if failed.slow && can_halve {
                 return Ok(Answer::TooMuch(failed.why));

@@ -1,5 +1,6 @@
-//! Batch runs with a state. Each run continues at the end of the last run. It also reads some time
-//! before this end again, because the warehouse changes older numbers.
+//! Batch runs with a state. Each run continues at the time where the range of the last run ended.
+//! The run also reads the numbers of some time before this end again, because the warehouse changes
+//! older numbers.
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub struct CursorArgs {
 }
 
 impl CursorArgs {
-    /// The start of the time to read again, rounded to a bucket border.
+    /// The start of the time to read again, rounded down to the start of a bucket.
     fn back(&self, entry: &Entry, next: Timestamp) -> Timestamp {
         let question = &entry.questions[0];
         let calendar = question.calendar;
@@ -124,7 +125,7 @@ impl MetricsExport<'_, '_> {
     }
 }
 
-/// The range for an entry in this run; `None` if there is nothing new.
+/// The range of time to read for an entry in this run; `None` if there is nothing new to read.
 fn next_range(
     entry: &Entry,
     range: &MetricsRangeArgs,

@@ -66,14 +66,15 @@ pub(crate) enum Pulled {
 pub(crate) type RangePlan<'p> =
     dyn Fn(&mut MetricsExport<'_, '_>) -> anyhow::Result<Option<Window>> + 'p;
 
-/// The values that a run remembers from earlier runs or polls, and the buckets in its replies.
+/// The values that a run remembers from earlier runs or polls, and the buckets in the replies of
+/// this run.
 #[derive(Debug, Default)]
 pub(crate) struct Recall {
     /// The remembered values.
     pub memory: Memory,
     /// Whether a changed row has the fields `revision` and `previous`.
     tells_revision: bool,
-    /// The buckets in the replies: the series and the start of each.
+    /// The buckets in the replies: the series and the start of each bucket.
     come: HashSet<(String, Timestamp)>,
     /// The time at which the service made the newest reply.
     as_of: Option<Timestamp>,
@@ -141,8 +142,9 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// The part of a range that the service still has, rounded to bucket borders. A warning names
-    /// the missing part. Status 69 if nothing is left, or with `--strict` if a part is missing.
+    /// The part of a range that the service still has, rounded to bucket borders. Logs a warning
+    /// that names the missing part. Fails with status 69 if nothing is left, or with `--strict` if
+    /// a part is missing.
     pub fn clamp(&mut self, question: &Question, range: Window) -> anyhow::Result<Window> {
         let calendar = question.calendar;
         let oldest = self.api.now().minus(self.options.max_age);
@@ -217,8 +219,8 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         !self.options.assumes_zero && self.gaps.missing > self.options.max_gap
     }
 
-    /// Forgets the gaps so far, because the next range overlaps the last one. Returns the number of
-    /// missing buckets.
+    /// Forgets the gaps so far, because the next range overlaps the last range. Returns the number
+    /// of missing buckets so far.
     pub(crate) fn forget_gaps(&mut self) -> u64 {
         std::mem::take(&mut self.gaps).missing
     }

@@ -49,7 +49,7 @@ pub struct FollowArgs {
 }
 
 impl FollowArgs {
-    /// Status 2 if the interval is short and `--rate` is missing.
+    /// Fails with status 2 if the interval is short and `--rate` is missing.
     pub fn check(&self, has_rate: bool) -> anyhow::Result<()> {
         match self.follow && self.every < SHORT && !has_rate {
             true => Err(error::usage(format!(
@@ -67,7 +67,8 @@ struct Polls {
     done: u64,
     failed: u64,
     missing: u64,
-    /// Entries that the service refused for good in the first poll, while it accepted others.
+    /// Entries (category and group) that the service refused in the first poll, while it accepted
+    /// other entries. They are not polled again.
     left_out: HashSet<String>,
     /// The worst status with which an entry in `left_out` was refused.
     refused: Status,
@@ -147,7 +148,8 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// Requests every entry once. Returns false if an entry failed for a temporary reason.
+    /// Requests every entry once. Returns false if an entry failed, but the run can continue. An
+    /// entry that this poll adds to `left_out` does not count as failed.
     fn poll(
         &mut self,
         entries: &[Entry],
@@ -252,7 +254,8 @@ fn next_poll(now: Timestamp, every: Duration, offset: Duration) -> Timestamp {
     Timestamp::from_millis(turn.saturating_mul(every).saturating_add(offset))
 }
 
-/// Whether the service refused only one group and category, so that the others can continue.
+/// Whether the service refused only one group and category, so that the other groups and categories
+/// can continue.
 fn is_refusal(e: &anyhow::Error) -> bool {
     error::is_narrow(e) && matches!(Status::of(e), Status::Refused | Status::Auth)
 }

@@ -10,7 +10,7 @@ use crate::os::unnamed;
 use crate::time::Timestamp;
 use crate::time::zone::Zone;
 
-/// A reply that passes the check can be read again without an error.
+/// Checks that a reply that was found valid can be read again without an error.
 pub(crate) fn metrics_reply(bytes: &[u8], directory: &Path) {
     let step = BucketStep::Hour;
     let zone = Zone::UTC;

@@ -1,4 +1,4 @@
-//! Finds missing buckets between other buckets of their series.
+//! Finds missing buckets between other buckets of the same series.
 
 use std::collections::HashMap;
 
@@ -20,8 +20,8 @@ pub(crate) struct Gaps {
 
 impl Gaps {
     /// Adds the sorted buckets of one series in a window. Returns the missing buckets before and
-    /// between them. With `drilldown`, a series that is absent from a whole reply had no calls in
-    /// the window of that reply, so none of its buckets in that window is missing.
+    /// between these buckets. With `drilldown`, a series that is absent from a whole reply had no
+    /// calls in the window of that reply, so none of its buckets in that window is missing.
     pub(crate) fn observe(
         &mut self,
         question: &Question,

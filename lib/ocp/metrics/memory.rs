@@ -31,7 +31,7 @@ pub(crate) struct RememberedSeries {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct RememberedValue(String, u32, bool);
 
-/// How a value differs from the remembered one.
+/// How a value differs from the remembered value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The value is the same.
@@ -63,8 +63,8 @@ pub(crate) struct GoneBucket {
 }
 
 impl Memory {
-    /// Stores a value and returns how it differs from the remembered one. `describe` returns the
-    /// metric, the tags and the query of a new series.
+    /// Stores a value and returns how it differs from the value that was remembered before.
+    /// `describe` returns the metric, the tags and the query of a new series.
     pub fn observe(
         &mut self,
         series: &str,
@@ -99,8 +99,8 @@ impl Memory {
         Change::Changed(*revision, (!was_gone).then_some(before))
     }
 
-    /// Marks the buckets in `[from, to)` for which `has_come` is false as gone. Returns the buckets
-    /// that were not marked before.
+    /// Marks as gone each bucket in `[from, to)` for which `has_come` is false. Returns the buckets
+    /// that were not marked as gone before.
     pub(crate) fn mark_gone(
         &mut self,
         from: Timestamp,

@@ -22,7 +22,7 @@ use crate::time::{Timestamp, parse_duration};
 /// The samples of a metric stay in memory up to this size, in bytes.
 const IN_MEMORY: usize = 1 << 20;
 
-/// The borders of the histogram, in seconds.
+/// The upper borders of the histogram's buckets, in seconds.
 const AGES: [u64; 11] = [
     0, 60, 300, 600, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800,
 ];
@@ -80,8 +80,8 @@ pub struct OpenMetrics {
 #[derive(Debug)]
 struct Family {
     help: String,
-    /// For each set of labels: the newest complete bucket and the later ones, with their end and
-    /// value.
+    /// For each set of labels: the newest complete bucket and the later buckets, each with its end
+    /// and value.
     gauges: BTreeMap<String, BTreeMap<Timestamp, (Timestamp, String)>>,
     /// The samples with their times, for `--timestamps`.
     history: SpooledTempFile,
@@ -108,7 +108,8 @@ impl OpenMetrics {
         })
     }
 
-    /// Adds the value of a bucket. Ignores `null`, and series above the limit.
+    /// Adds the value of a bucket. Ignores a bucket with the value `null`, and series above the
+    /// limit.
     pub fn observe(
         &mut self,
         question: &Question,
@@ -160,8 +161,8 @@ impl OpenMetrics {
         self.age_sum += seconds;
     }
 
-    /// Replaces the file of `--openmetrics`; status 69 if there are too many series. `now` is the
-    /// time of the service's clock.
+    /// Replaces the file of `--openmetrics`. Fails with status 69 if there are too many series.
+    /// `now` is the time of the service's clock.
     pub fn publish(&mut self, is_good: bool, rows: u64, now: Timestamp) -> anyhow::Result<()> {
         self.check()?;
         self.count(is_good, now);
@@ -174,7 +175,7 @@ impl OpenMetrics {
         files::commit(temp, &path)
     }
 
-    /// The text for stdout; status 69 if there are too many series.
+    /// The text for stdout. Fails with status 69 if there are too many series.
     pub fn print(&mut self, is_good: bool, rows: u64, now: Timestamp) -> anyhow::Result<Vec<u8>> {
         self.check()?;
         self.count(is_good, now);
@@ -255,8 +256,8 @@ impl OpenMetrics {
             let head = head_of(name, "gauge", "time of the last successful poll");
             writeln!(output, "{head}{name}{bare} {}", at.millis() / 1000)?;
         }
-        // node_exporter reads the older text format, where a counter's family has the
-        // name of its samples.
+        // node_exporter reads the older text format, in which the family of a counter has the same
+        // name as the samples of the counter.
         let name = "ocp_metrics_polls_total";
         write!(
             output,
@@ -323,7 +324,7 @@ fn newest_complete(
     Some((*from, value))
 }
 
-/// A name that Prometheus accepts.
+/// `text` as a name that Prometheus accepts.
 fn name_of(text: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     text.chars().map(safe).collect()

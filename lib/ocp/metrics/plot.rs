@@ -1,8 +1,9 @@
-//! Draws rows of `ocp-metrics`: [`reader`] collects them, [`text`] draws them in a terminal, and
-//! [`picture`] draws them as SVG and HTML.
+//! Draws rows of `ocp-metrics`: [`reader`] collects the rows, [`text`] draws them in a terminal,
+//! and [`picture`] draws them as SVG and HTML.
 //!
 //! Every series has its own scale, from its least to its greatest value. The drawing shows both
-//! values. On a common scale, a small series beside a large one would be a flat line.
+//! values. On a common scale, a series of small values beside a series of large values would be a
+//! flat line.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub(crate) struct PlotBucket {
 pub(crate) struct PlotSeries {
     pub(crate) metric: String,
     pub(crate) step: String,
-    /// The group and the tags that distinguish this series from the others.
+    /// The group and the tags that distinguish this series from the other series.
     pub(crate) label: String,
     pub(crate) buckets: BTreeMap<Timestamp, PlotBucket>,
 }
@@ -93,7 +94,7 @@ impl PlotSeries {
     }
 }
 
-/// A number as text: without decimals if it is whole, else with two.
+/// A number as text: without decimals if it is whole, else with two decimals.
 fn short(value: f64) -> String {
     match value.fract() == 0.0 && value.abs() < 1e15 {
         true => format!("{value:.0}"),

@@ -68,7 +68,8 @@ impl OpenState {
     }
 
     /// Flushes the rows written so far, and saves the positions in the state. With `--state-out`,
-    /// only flushes. If the output gets its name at the end of the run, saves nothing yet.
+    /// only flushes. If the output is a file that gets its name at the end of the run, the
+    /// positions are not saved yet.
     pub fn note(&self, commit: &mut Commit<'_>, now: Timestamp) -> anyhow::Result<()> {
         match &self.file {
             // The file of `--state-out` is written only after a complete run.

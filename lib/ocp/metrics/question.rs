@@ -43,7 +43,7 @@ impl BucketStep {
         }
     }
 
-    /// Status 2 if the source does not have this step.
+    /// Fails with status 2 if the source does not have this step.
     pub fn check(self, source: MetricsSource) -> anyhow::Result<()> {
         let is_known = match source {
             MetricsSource::Realtime => matches!(self, BucketStep::FiveMin | BucketStep::Hour),
@@ -100,7 +100,7 @@ pub struct Question {
     pub metrics: Vec<String>,
     /// The filters, as they are sent.
     pub filters: MetricsFilters,
-    /// Whether the reply has a series for each combination of values.
+    /// Whether the reply has a separate series for each combination of tag values.
     pub drilldown: bool,
     /// The length of a bucket.
     pub step: BucketStep,
@@ -147,7 +147,7 @@ impl Question {
         }
     }
 
-    /// The path after the prefix.
+    /// The path of the request, without the prefix of the API.
     pub fn path(&self) -> String {
         format!(
             "/{}/{}/metrics/{}",

@@ -1,4 +1,4 @@
-//! Runs without a state: reads the numbers of one range, which flags give.
+//! Runs without a state: a run reads the numbers of one range of time, which flags set.
 
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ impl MetricsRangeArgs {
             .transpose()
     }
 
-    /// The range of a run without a state, rounded to bucket borders; `None` if it is empty. `edge`
-    /// is `--watermark` in batch, and `--span` in realtime.
+    /// The range of a run without a state, rounded to bucket borders; `None` if this range is
+    /// empty. `edge` is `--watermark` in batch, and `--span` in realtime.
     pub fn range(
         &self,
         entry: &Entry,

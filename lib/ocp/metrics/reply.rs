@@ -30,7 +30,7 @@ const IN_MEMORY: usize = 1 << 20;
 /// The largest reply, in bytes.
 const LONGEST: u64 = 64 << 30;
 
-/// Why a reply has no rows.
+/// Why no rows can be made from a reply.
 #[derive(Debug)]
 pub enum MetricsReplyError {
     /// The reply ended early.
@@ -55,7 +55,8 @@ impl From<io::Error> for MetricsReplyError {
 #[derive(Debug)]
 pub struct MetricsReply {
     file: SpooledTempFile,
-    /// The ids of all series, in the order of the reply. The check computes them.
+    /// The ids of all series, in the order of the reply. [`MetricsReply::check`] computes these
+    /// ids.
     ids: Vec<SeriesId>,
     /// The time at which the service made the reply.
     pub as_of: Timestamp,
@@ -86,7 +87,7 @@ struct Element<'a> {
     dps: Points<'a>,
 }
 
-/// An object with all its keys, including repeated ones.
+/// An object with all its keys, including repeated keys.
 struct Points<'a>(Vec<(ReplyKey<'a>, &'a RawValue)>);
 
 #[derive(Deserialize)]
@@ -195,7 +196,8 @@ impl MetricsReply {
         Ok(reply)
     }
 
-    /// Calls `each` with one series after the other, in the order of the service.
+    /// Calls `each` with one series after the other, in the order in which the service sent the
+    /// series.
     pub(crate) fn each_series(
         &mut self,
         question: &Question,
@@ -264,7 +266,7 @@ struct SeriesReader {
 }
 
 impl SeriesReader {
-    /// Reads one series; `id` is its id if it is known.
+    /// Reads one series; `id` is the id of the series, if the id is already known.
     fn read<'a>(&mut self, element: &'a [u8], id: Option<SeriesId>) -> anyhow::Result<Series<'a>> {
         let broken = |e: &serde_json::Error| {
             error::bad_input(format!("a series cannot be read: {}", explain(e)))
@@ -300,7 +302,7 @@ impl SeriesReader {
     }
 }
 
-/// The text of a number or of `null`, or `None` if the value is neither. The service also sends
+/// The text of a number or of `null`, or `None` if the value is neither. The service sends some
 /// numbers as strings.
 fn number(json: &str) -> Option<&str> {
     match json.as_bytes().first()? {

@@ -13,7 +13,7 @@ use crate::json::lines::{Lines, explain};
 ///
 /// # Errors
 ///
-/// 65 if a line is not a row, 74 if the input cannot be read.
+/// Status 65 if a line is not a row, status 74 if the input cannot be read.
 pub(crate) fn each_row<T: DeserializeOwned>(
     name: &str,
     input: impl Read,

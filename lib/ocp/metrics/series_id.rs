@@ -21,7 +21,8 @@ impl fmt::Display for SeriesId {
 }
 
 /// Computes the ids of the series of one query, from a canonical text with sorted keys. The series
-/// differ only in metric and tags. The text before, between and after them is built once.
+/// differ only in metric and tags. The text before, between and after metric and tags is built
+/// once.
 #[derive(Debug)]
 pub(crate) struct SeriesIds {
     head: String,

@@ -59,7 +59,7 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// The request for an export of one hour. Status 2 if --from is invalid.
+    /// The request for an export of one hour. Fails with status 2 if --from is invalid.
     pub(super) fn request(&self, now: Timestamp) -> anyhow::Result<ExportRequest> {
         let from = match &self.from {
             None => now.minus(FRESH),

@@ -11,8 +11,8 @@ use crate::net::retry::Attempt;
 use crate::ocp::exports::{Exports, RIGHT_TO_EXPORT, RIGHT_TO_LIST};
 use crate::ocp::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 
-/// The largest number of requests for one role. One correction is not always enough, because it can
-/// be wrong.
+/// The largest number of requests for one role. One correction is not always enough, because a
+/// correction can be wrong.
 const MOST_CORRECTIONS: usize = 6;
 
 /// The API, with the corrections that the probe has made so far.
@@ -116,8 +116,8 @@ impl Asker {
         })
     }
 
-    /// Records a refusal in the step. Returns true if it corrected the profile, so that another
-    /// request can succeed.
+    /// Records a refusal in the step. Returns true if the refusal showed how to correct the
+    /// profile, so that another request can succeed.
     pub(super) fn refused(
         &mut self,
         role: Role,
@@ -162,9 +162,9 @@ impl Asker {
         Ok(true)
     }
 
-    /// Checks with `get` whether the profile finds `[reply] key` in a reply. If it does not,
-    /// searches for a key that fits, corrects the profile and records that in the step. Returns
-    /// false if no key fits.
+    /// Checks with `get` whether the profile finds `[reply] key` in a reply. If the profile does
+    /// not find the key, searches the reply for a key that fits, corrects the profile and records
+    /// the correction in the step. Returns false if no key fits.
     pub(super) fn need(
         &mut self,
         key: &'static str,

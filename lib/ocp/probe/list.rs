@@ -19,7 +19,8 @@ pub(super) struct KnownExport {
     pub(super) is_listed: bool,
 }
 
-/// Requests the list of the exports of a group, and returns its entries. `None` if that failed.
+/// Requests the list of the exports of a group, and returns the entries of the list. Returns `None`
+/// if the step failed.
 pub(super) fn list(
     asker: &mut Asker,
     group: &str,
@@ -57,8 +58,8 @@ pub(super) fn list(
     Ok(Some(entries))
 }
 
-/// Checks the fields by which the list identifies our own exports. The fields are needed only after
-/// a crash, so a missing field is not a failure.
+/// Checks the fields by which `export-fetch` recognises its own exports in the list. These fields
+/// are needed only after a crash, so a missing field is not a failure.
 pub(super) fn recognise(
     asker: &mut Asker,
     one: &Value,
@@ -83,8 +84,8 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// Chooses an export from the list, a READY one if there is one. Without --create, the probe uses
-/// it to test the roles that need an export id.
+/// Chooses an export from the list: a READY export, if there is one. Without --create, the probe
+/// uses this export to test the roles that need an export id.
 pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport> {
     let known = |one: &Value| {
         Some(KnownExport {

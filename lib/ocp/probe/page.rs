@@ -25,7 +25,8 @@ struct PageReply {
     refusal: Option<Refusal>,
 }
 
-/// Requests the first page of an export, and the second if there is one. Each page has one file.
+/// Requests the first page of an export, and the second page if there is one. The requested page
+/// size is one file.
 pub(super) fn pages(
     asker: &mut Asker,
     subject: Subject<'_>,

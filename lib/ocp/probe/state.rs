@@ -1,4 +1,4 @@
-//! Requests the state of an export, and its number of files when it is READY.
+//! Requests the state of an export, and the number of its files if the export is READY.
 
 use serde_json::Value;
 
@@ -58,7 +58,8 @@ pub(super) fn status(
     }
 }
 
-/// The state of an export, from the role that the profile names.
+/// The state of an export. The profile sets whether the state comes from the role `status` or from
+/// the list.
 fn state(
     asker: &mut Asker,
     group: &str,
@@ -76,7 +77,7 @@ fn state(
     if !asker.need("status", &one, about, step, has_state)? {
         return Ok(None);
     }
-    // The step `list` did not show this export, so it did not check the fields.
+    // The step `list` did not show this export, so the fields of the export are checked here.
     if !known.is_listed && step.ok {
         recognise(asker, &one, about, step)?;
     }
@@ -146,7 +147,7 @@ fn unknown_state(
     Ok(())
 }
 
-/// The number of files. `None` if the step failed.
+/// The number of files of an export. `None` if the step failed.
 pub(super) fn metadata(
     asker: &mut Asker,
     group: &str,

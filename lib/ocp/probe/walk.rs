@@ -65,8 +65,8 @@ impl<'a> Probe<'a> {
         Ok((self.asker.profile().clone(), self.report))
     }
 
-    /// Adds a step to the report, also a failed one. An error of the disk or a signal ends the
-    /// probe.
+    /// Adds a step to the report, even if the step failed. An error of the disk or a signal ends
+    /// the probe.
     fn end<T: Default>(&mut self, step: ProbeStep, result: anyhow::Result<T>) -> anyhow::Result<T> {
         self.asker.api.client().retry().stop().check()?;
         self.report.end(step, result)

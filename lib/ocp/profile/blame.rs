@@ -37,8 +37,8 @@ const NOT_READY: &[&str] = &[
 ];
 
 impl Profile {
-    /// The lines of the profile that are probably wrong if the request of a role is refused like
-    /// this.
+    /// The lines of the profile that are probably wrong if the service answers the request of
+    /// `role` with `refusal`.
     pub(crate) fn blame(&self, role: Role, refusal: &Refusal) -> Advice {
         let said = refusal.said.to_lowercase();
         match refusal.status {
@@ -137,7 +137,7 @@ impl Profile {
     }
 }
 
-/// The key in a body whose value is the placeholder.
+/// The key in the body `template` whose value is `placeholder`.
 fn key_of<'t>(template: &'t str, placeholder: &str) -> Option<&'t str> {
     let at = template.find(&format!("{{{placeholder}}}"))?;
     let before = template[..at].trim_end().strip_suffix(':')?.trim_end();
@@ -159,7 +159,8 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
         word.contains(['_', '-']) || inner.contains(char::is_uppercase) || is_quoted(word)
     };
     let mut names = words.filter(|word| *word != ours && is_name(word));
-    // Our own name cannot be the expected one: a message that contains our name rejects it.
+    // Our own name cannot be the expected name, because a message that contains our name rejects
+    // this name.
     names.find(|word| is_it(&plain(word)))
 }
 

@@ -1,4 +1,4 @@
-//! The profile as a TOML file: the user's values replace the default ones. A key that the default
+//! The profile as a TOML file: the user's values replace the default values. A key that the default
 //! does not have is an error.
 
 use std::path::Path;
@@ -56,8 +56,8 @@ fn merge(table: &mut Table, own: &Table) {
     }
 }
 
-/// Fails if `own` has an unknown section or key. The error names it, and a similar name that
-/// exists.
+/// Fails if `own` has an unknown section or key. The error names this section or key, and a similar
+/// name that exists.
 fn check_keys(default: &Table, own: &Table) -> Result<(), String> {
     for (section, keys) in own {
         let Some(known) = default.get(section) else {

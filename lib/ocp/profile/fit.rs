@@ -1,5 +1,5 @@
-//! Finds the key of a reply that fits a line of `[reply]`. It compares the name of each key, and
-//! its value if we know the right value.
+//! Finds the key of a reply that fits a line of `[reply]`. Compares the name of each key with usual
+//! names, and the value of the key with the right value if that is known.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::ocp::export_request::ExportRequest;
 const DEPTH: usize = 4;
 /// A key whose score is lower than this is not suggested.
 const LEAST: u32 = 2;
-/// The score of a key whose value is the expected one. It is higher than the score of any name.
+/// The score of a key that has the expected value. This score is higher than the score of any name.
 const KNOWN: u32 = 10;
 
 /// The subject of a reply, if known.
@@ -136,7 +136,8 @@ impl Profile {
 fn best(reply: &Value, score: &dyn Fn(&str, &Value) -> u32) -> Option<String> {
     let mut found = Vec::new();
     collect(reply, String::new(), DEPTH, score, &mut found);
-    // The sort is stable: of keys with the same score, an outer one comes before those inside it.
+    // The sort is stable: of keys with the same score, an outer key comes before the keys inside
+    // it.
     found.sort_by_key(|(points, _)| std::cmp::Reverse(*points));
     found.into_iter().next().map(|(_, pointer)| pointer)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// A role of a request: a section of the profile.
+/// A role of a request. Each role has its own section in the profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -89,8 +89,9 @@ impl Serialize for ProfileLine {
     }
 }
 
-/// Advice for a reply that does not fit. It names the lines that are possibly wrong, the most
-/// likely one first, and a value that fits, if the reply shows one.
+/// Advice for a reply that does not fit the profile. The advice names the lines of the profile that
+/// are possibly wrong, the most likely line first, and a value that fits this line, if the reply
+/// shows such a value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Advice {
     /// The lines to check.

@@ -28,7 +28,7 @@ pub struct ExportReply {
 pub enum Meaning {
     /// The export is submitted or is processing.
     Pending,
-    /// We do not know the state; the export is treated as pending.
+    /// The profile does not name the state; the export is treated as pending.
     Unknown,
     /// The export can be downloaded.
     Ready,
@@ -43,9 +43,9 @@ pub enum Meaning {
 pub enum Ownership {
     /// The reply shows the types and hours of the request.
     Ours,
-    /// The reply shows other types or hours.
+    /// The reply shows another group, other types or other hours.
     Foreign,
-    /// The reply does not show types and hours.
+    /// The reply shows no difference, but does not show all of types, start and end.
     Unknown,
 }
 
@@ -61,8 +61,8 @@ impl Profile {
         found.find_map(Value::as_array)
     }
 
-    /// The id of an export in a reply. It becomes a part of paths, so an empty id, `.` and `..` are
-    /// not accepted.
+    /// The id of an export in a reply. The id becomes a part of paths, so an empty id, `.` and `..`
+    /// are not accepted.
     pub fn export_id(&self, reply: &Value) -> Option<String> {
         let id = first(reply, &self.sections.reply.export_id).and_then(text)?;
         (!matches!(id.as_str(), "" | "." | "..")).then_some(id)
@@ -82,7 +82,8 @@ impl Profile {
     }
 
     /// Whether an export in a list belongs to the request `order`. False if the list does not show
-    /// enough: otherwise we could return the records of another export.
+    /// group, types and hours, because the listed export is then possibly another one, with other
+    /// records.
     pub fn matches(&self, listed: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(listed);
         shown.group.as_ref() == Some(&order.group)
@@ -132,7 +133,7 @@ impl Profile {
         }
     }
 
-    /// The meaning of a state; unknown if the profile does not name the state.
+    /// The meaning of a state; [`Meaning::Unknown`] if the profile does not name the state.
     pub(crate) fn meaning(&self, state: &str) -> Meaning {
         let states = &self.sections.states;
         let is_in = |states: &[String]| states.iter().any(|s| s.eq_ignore_ascii_case(state));
@@ -149,7 +150,8 @@ impl Profile {
         }
     }
 
-    /// The error message in a reply, if there is one: the services of OCP use about six formats.
+    /// The error message in a reply, if there is one. The services of OCP use about six formats for
+    /// error messages.
     pub(crate) fn error_text(&self, body: &str) -> Option<String> {
         let reply: Value = serde_json::from_str(body).ok()?;
         let mut found = self

@@ -9,7 +9,7 @@ use super::spelling::{Endpoint, Profile, StatusMode};
 use crate::net::http::{Method, Url, join_path};
 use crate::ocp::export_request::ExportRequest;
 
-/// The characters that are encoded: all except the unreserved ones (RFC 3986 §2.3).
+/// The characters that are encoded: all except the unreserved characters (RFC 3986 §2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -51,7 +51,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// One export.
+    /// The subject of a request about one export.
     pub fn export(group: &'a str, export_id: &'a str) -> Subject<'a> {
         Subject {
             export_id,
@@ -103,8 +103,8 @@ impl Profile {
         self.sections.status.mode == StatusMode::Get
     }
 
-    /// The exports to request for `request`: several if the service accepts only one type at a
-    /// time.
+    /// The exports to request for `request`: one for each type if the service accepts only one type
+    /// at a time, otherwise one for all types.
     pub fn split(&self, request: &ExportRequest) -> Vec<ExportRequest> {
         if self.sections.create.types != TypesForm::Each {
             return vec![request.clone()];
@@ -127,7 +127,8 @@ impl Profile {
         }
     }
 
-    /// The parameters of a role: name, value and place.
+    /// The parameters of a role. For each parameter: its name in the request, the key of its value,
+    /// and its place.
     fn params(&self, role: Role) -> Vec<(&str, &'static str, Placement)> {
         let endpoint = self.endpoint(role);
         let mut params = vec![
@@ -195,8 +196,8 @@ pub(in crate::ocp) fn fill_in<V: AsRef<str>>(
     url
 }
 
-/// Replaces each `{name}` that has a value. Does not replace names inside a value: a group can be
-/// called `{to}`.
+/// Replaces each `{name}` that has a value. Does not replace names inside a value, because a group
+/// can be called `{to}`.
 pub(in crate::ocp) fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;

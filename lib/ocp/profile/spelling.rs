@@ -117,8 +117,8 @@ pub(super) struct States {
     pub(super) failed: Vec<String>,
 }
 
-/// The sections of the profile that `is_wanted` accepts: the built-in ones, merged with the TOML
-/// file at `path`. Status 2 if the file cannot be read.
+/// The sections of the profile that `is_wanted` accepts: the built-in sections, merged with the
+/// TOML file at `path`. Fails with status 2 if the file cannot be read or is not valid.
 pub(in crate::ocp) fn load_part<T: DeserializeOwned>(
     path: Option<&Path>,
     is_wanted: impl Fn(&str) -> bool,

@@ -30,7 +30,7 @@ pub struct SubscriptionApi {
 /// The result of a create.
 #[derive(Debug)]
 pub(crate) enum SubCreated {
-    /// The subscription exists. The id is here if the reply contains it.
+    /// The subscription exists. The field holds the id if the reply contains an id.
     Accepted(Option<String>),
     /// The group already has a subscription of this type.
     Exists(String),
@@ -96,8 +96,9 @@ impl SubscriptionApi {
         }
     }
 
-    /// One subscription with all fields that the service shows. `group` is used if the path in the
-    /// profile contains the group. Status 69 if no subscription has this id.
+    /// One subscription with all fields that the service shows. The request contains `group` only
+    /// if the path in the profile contains `{group}`. Fails with status 69 if no subscription has
+    /// this id.
     pub fn get(&self, group: &str, id: &str) -> anyhow::Result<ListedSubscription> {
         let request = self.get_request(group, id);
         let call = call(&request);
@@ -164,8 +165,8 @@ impl SubscriptionApi {
         }
     }
 
-    /// Changes the settings of a subscription. `shown` is the reply of the service: fields that
-    /// the profile does not know are sent back unchanged.
+    /// Changes the settings of a subscription. `shown` is the subscription as the service showed
+    /// it. Fields of `shown` that the profile does not know are sent back unchanged.
     pub(crate) fn update(
         &self,
         id: &str,
@@ -275,7 +276,7 @@ fn show(request: &SubRequest) -> String {
     }
 }
 
-/// The error for an error status, with advice.
+/// The error for a reply with an error status, with advice for the user.
 pub(crate) fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
     let hint = match status {
         300..400 => "redirected: give the final URL as --api-url",

@@ -26,9 +26,9 @@ pub struct BacklogLine {
     reason: &'static str,
 }
 
-/// The window to export if a subscription is deleted at the time `now`. It starts 24 hours plus the
-/// length of the longest call before `now`. It ends two hours after `now`, because a batch export
-/// lags by two hours.
+/// The window to export if a subscription is deleted at the time `now`. The window starts 24 hours
+/// plus the length of the longest call before `now`. It ends two hours after `now`, because a batch
+/// export lags by two hours.
 pub fn window(group: &str, message_type: &str, now: Timestamp) -> Option<BacklogLine> {
     let from = now.minus(COLLECTED).minus(LONGEST_CALL);
     let hours = Window::new(from, now.plus(2 * HOUR))?.to_hours();

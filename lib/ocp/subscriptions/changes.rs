@@ -1,6 +1,6 @@
-//! Changes the subscriptions of the service into the wanted ones. It never deletes a subscription
-//! in order to change it. The receivers of all changes are probed before the first change is sent,
-//! unless `--no-probe` is given.
+//! Changes the subscriptions of the service into the wanted subscriptions. Never deletes a
+//! subscription in order to change it. The receivers of all changes are probed before the first
+//! change is sent, unless `--no-probe` is given.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,8 @@ impl<'a> Changes<'a> {
     }
 
     /// The subscription that the service has for the group and type of `wanted`, read with all
-    /// compared fields; `None` if there is none. Status 69 if the service has two.
+    /// compared fields; `None` if the service has no such subscription. Fails with status 69 if the
+    /// service has two.
     fn of(
         &mut self,
         listed: &[ListedSubscription],
@@ -282,7 +283,8 @@ impl SubscriptionStep<'_> {
         }
     }
 
-    /// For a create: status 69 if the group has a subscription of this type with other settings.
+    /// For a create: fails with status 69 if the group has a subscription of this type with other
+    /// settings.
     pub fn refuse_other(&self) -> anyhow::Result<()> {
         match &self.listed {
             Some(listed) if self.change == SubscriptionChange::Updated => {
@@ -292,8 +294,8 @@ impl SubscriptionStep<'_> {
         }
     }
 
-    /// For an update: status 69 if the subscription does not exist. The update is always sent,
-    /// because a secret cannot be compared.
+    /// For an update: fails with status 69 if the subscription does not exist. The update is sent
+    /// even if no setting differs, because a secret cannot be compared.
     pub fn require(&mut self) -> anyhow::Result<()> {
         if self.listed.is_none() {
             return Err(error::refused(format!(

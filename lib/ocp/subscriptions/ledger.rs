@@ -73,8 +73,8 @@ impl InUse {
 }
 
 impl SubscriptionLedger {
-    /// Opens or creates the ledger. Status 75 if another run has locked it, 65 if it is damaged or
-    /// not a ledger.
+    /// Opens or creates the ledger. Fails with status 75 if another run has locked the ledger, and
+    /// with status 65 if the file is damaged or is not a ledger.
     pub fn open(path: &Path, clock: Clock) -> anyhow::Result<SubscriptionLedger> {
         let begins = |text: &[u8]| text.starts_with(FIRST) || FIRST.starts_with(text);
         let (journal, text) = Journal::open(path, begins)?;

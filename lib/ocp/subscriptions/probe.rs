@@ -14,7 +14,7 @@ use crate::net::retry::Attempt;
 use crate::net::secret::Secret;
 use crate::os::digest::sha256;
 
-/// The vendor's client probably renews a token this many seconds before it expires.
+/// The vendor's client probably renews a token this many seconds before the token expires.
 const EARLY: u64 = 60;
 
 /// The receiver to probe.
@@ -52,9 +52,10 @@ impl<'a> ProbeTarget<'a> {
         }
     }
 
-    /// Gets a token and pushes an envelope without messages. Status 77 if the credentials are
-    /// refused, 75 if there is no answer or a 5xx. Status 69 for a bad certificate, another status
-    /// than 200, or a body that is not an object.
+    /// Gets a token and pushes an envelope without messages. Fails with status 77 if the receiver
+    /// refuses the credentials, and with status 75 if there is no answer or the answer is 5xx.
+    /// Fails with status 69 for a bad certificate, for another HTTP status than 200, and for a body
+    /// that is not a JSON object.
     pub fn probe(&self, secret: &Secret, connection: &Connection) -> anyhow::Result<ProbeLine> {
         let (token, expires_in) = self
             .token(secret, connection)

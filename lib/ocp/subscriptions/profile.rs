@@ -90,8 +90,8 @@ impl SubscriptionProfile {
         self.sub_delete.request(base, group, id)
     }
 
-    /// The request for an update. The body contains our settings, and all other fields that the
-    /// service shows except id and status.
+    /// The request for an update. The body contains the wanted settings, and all other fields that
+    /// the service shows, except id and status.
     pub(crate) fn update(
         &self,
         base: &Url,
@@ -168,7 +168,7 @@ impl SubscriptionProfile {
         gone.any(|state| state.eq_ignore_ascii_case(status))
     }
 
-    /// Whether the text of a 400 means that the subscription already exists.
+    /// Whether the text of a refusal (400 or 422) means that the subscription already exists.
     pub(crate) fn says_exists(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let mut words = self.sub_create.exists.iter();

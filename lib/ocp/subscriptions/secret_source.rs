@@ -29,7 +29,7 @@ pub struct ClientSecretSource {
 }
 
 impl ClientSecretSource {
-    /// How many of the three sources are given. It must be one.
+    /// How many of the three sources are given. Exactly one must be given.
     pub(crate) fn places(&self) -> usize {
         [
             self.secret_env.is_some(),
@@ -46,9 +46,9 @@ impl ClientSecretSource {
         self.secret_file.as_ref()
     }
 
-    /// Reads the secret. Status 2 if the secret is not set or its file cannot be read. If the
-    /// command fails with 2, 69, 74 or 75, the status is the same; after any other failure it is
-    /// 77.
+    /// Reads the secret. Fails with status 2 if the secret is not set or its file cannot be read.
+    /// If the command fails with status 2, 69, 74 or 75, the error has the same status; after any
+    /// other failure of the command, the error has status 77.
     pub fn read(
         &self,
         env: &dyn Fn(&str) -> Option<String>,

@@ -41,8 +41,8 @@ struct WantedEntry {
     secret_command: Option<toml::Value>,
 }
 
-/// Reads the `[[subscription]]` tables of a file, in their order. Status 2 if one of them is
-/// invalid. Sends no request.
+/// Reads the `[[subscription]]` tables of a file, in the order of the file. Fails with status 2 if
+/// one of these tables is invalid. Sends no request.
 pub fn read(path: &Path) -> anyhow::Result<Vec<WantedSubscription>> {
     let place = || path.display().to_string();
     let text = std::fs::read_to_string(path)

@@ -78,7 +78,7 @@ impl fmt::Display for Departure {
     }
 }
 
-/// A number without decimals if it is whole.
+/// The value as a JSON number; a whole value gets no decimals.
 fn number(value: f64) -> Option<Number> {
     value.to_string().parse().ok()
 }

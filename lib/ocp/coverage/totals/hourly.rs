@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ocp::metrics::row_lines::each_row;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// The metrics that count calls: the first in batch numbers (the warehouse), the second in
+/// The metrics that count calls: `dialogs` in batch numbers (the warehouse), `dialogs_completed` in
 /// real-time numbers (the last two days).
 const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
 
@@ -52,7 +52,8 @@ impl Breakdown {
     }
 }
 
-/// For each series and start of a bucket: when the number was read, and the number if it is final.
+/// For each series and start of a bucket: the time when the number was read, then the number
+/// itself, or `None` if it is not final.
 type LatestCounts = BTreeMap<(String, Timestamp), (Timestamp, Option<f64>)>;
 
 /// The counts of calls for each group, metric and hour.
@@ -62,13 +63,13 @@ pub struct HourlyTotals {
 }
 
 impl HourlyTotals {
-    /// Reads rows of `ocp-metrics`; `name` is the input's name in errors. Ignores rows of other
-    /// metrics, of filtered series, and of buckets longer than an hour. Does not use the number of
-    /// a bucket that can still grow.
+    /// Reads rows of `ocp-metrics`; `name` is the input's name in errors. Ignores rows of metrics
+    /// that do not count calls, of filtered series, and of buckets that are not within one hour.
+    /// Does not use the number of a bucket that can still grow.
     ///
     /// # Errors
     ///
-    /// 65 if a line is not a row.
+    /// Status 65 if a line is not a row of `ocp-metrics`.
     pub fn read(name: &str, input: impl io::Read) -> anyhow::Result<HourlyTotals> {
         let mut totals = HourlyTotals::default();
         each_row(name, input, |row| totals.take(row))?;
@@ -102,7 +103,7 @@ impl HourlyTotals {
     }
 
     /// The number of calls in each hour, by group and metric. If several breakdowns have only final
-    /// numbers for an hour, the one with the fewest numbers is added up.
+    /// numbers for an hour, the numbers of the breakdown that has the fewest are added up.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = (&GroupMetric, BTreeMap<Timestamp, f64>)> {
         self.counts.iter().map(|(key, ways)| {
             let mut ways: Vec<_> = ways.iter().collect();

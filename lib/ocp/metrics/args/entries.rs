@@ -17,8 +17,8 @@ const WEEK_START: &str = "week_start";
 pub const LATER_SETTINGS: &[&str] = &[WEEK_START];
 
 impl QuestionArgs {
-    /// The step from the flags or the default. Status 2 if the source does not offer the step, or
-    /// if the step does not fit the time zone.
+    /// The step from the flags or the default. Fails with status 2 if the source does not offer the
+    /// step, or if the step does not fit the time zone.
     pub fn step(&self, source: MetricsSource) -> anyhow::Result<BucketStep> {
         let step = self.step.unwrap_or(match source {
             MetricsSource::Realtime => BucketStep::FiveMin,
@@ -44,8 +44,8 @@ impl QuestionArgs {
         })
     }
 
-    /// The queries, by category, then by group. Warns about names that the vendor does not
-    /// document.
+    /// The queries: for each category, one entry for each group. Warns about names that the vendor
+    /// does not document.
     pub fn entries(&self, source: MetricsSource, api: &str) -> anyhow::Result<Vec<Entry>> {
         let step = self.step(source)?;
         let zone: Zone = self
@@ -156,7 +156,8 @@ impl QuestionArgs {
         Ok(known)
     }
 
-    /// The requested metrics of `category`, and those that none of the `categories` has.
+    /// The requested metrics that `category` has, and the requested metrics that none of the
+    /// `categories` has. If the user requests no metric by name, all metrics of `category`.
     fn metrics(
         &self,
         source: MetricsSource,
@@ -179,8 +180,8 @@ impl QuestionArgs {
         self.metric.iter().filter(belongs).cloned().collect()
     }
 
-    /// The filters that all requests contain, and for each separate request its value of
-    /// `test_flag`.
+    /// The filters that all requests contain, and a list with one element for each separate
+    /// request: its value of `test_flag`, or `None`.
     fn filters(&self) -> anyhow::Result<(MetricsFilters, Vec<Option<bool>>)> {
         let mut filters = MetricsFilters::new();
         for filter in &self.filter {

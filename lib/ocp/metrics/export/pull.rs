@@ -1,5 +1,5 @@
-//! Reads a range in several requests, window by window. Halves a window that is too large. Requests
-//! metric by metric if the service refuses several metrics at once.
+//! Reads a range in several requests, window by window. Halves a window that is too large. Sends
+//! one request for each metric if the service refuses several metrics at once.
 
 use super::super::api::Answer;
 use super::super::args::Entry;
@@ -95,8 +95,8 @@ impl MetricsExport<'_, '_> {
         Ok(!is_same)
     }
 
-    /// Sends one request for each metric. Logs the refused metrics and writes the rows of the
-    /// others. After a refusal the status is 69 or worse, and the callers do not save a new
+    /// Sends one request for each metric. Logs the refused metrics and writes the rows of the other
+    /// metrics. After a refusal the status is 69 or worse, and the callers do not save a new
     /// position.
     fn pull_each(
         &mut self,
@@ -134,7 +134,7 @@ impl MetricsExport<'_, '_> {
         Ok(())
     }
 
-    /// The windows of a range, the latest one first, so that `pop` returns the earliest.
+    /// The windows of a range, the latest window first, so that `pop` returns the earliest window.
     pub(crate) fn windows(&self, question: &Question, range: Window) -> Vec<Window> {
         let calendar = question.calendar;
         let mut windows = Vec::new();

@@ -1,4 +1,4 @@
-//! Reads rows in any order, selects some and names their series.
+//! Reads rows in any order, selects the rows to draw, and names their series.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,12 +59,13 @@ struct Collected {
     buckets: BTreeMap<Timestamp, (Timestamp, Option<PlotBucket>)>,
 }
 
-/// Reads rows in any order. If several rows describe one bucket, the latest `as_of` counts.
+/// Reads rows in any order. If several rows describe one bucket, the row with the latest `as_of`
+/// counts.
 #[derive(Debug)]
 pub struct PlotReader {
     selection: PlotSelection,
     series: BTreeMap<String, Collected>,
-    /// The number of selected series, including those above the limit.
+    /// The number of selected series, including the series above the limit.
     count: SeriesCount,
     /// The number of rows that were read, including rows that are not drawn.
     pub rows: u64,
@@ -81,8 +82,8 @@ impl PlotReader {
         }
     }
 
-    /// Reads all rows of an input; `name` is the input's name in errors. Status 65 if a line is
-    /// not a row.
+    /// Reads all rows of an input; `name` is the input's name in errors. Fails with status 65 if a
+    /// line is not a row.
     pub fn read(&mut self, name: &str, input: impl std::io::Read) -> anyhow::Result<()> {
         each_row(name, input, |row| {
             self.rows += 1;
@@ -132,7 +133,8 @@ impl PlotReader {
         }
     }
 
-    /// The series, sorted by name. Status 2 if there are more than the selection allows.
+    /// The series, sorted by name. Fails with status 2 if there are more series than the selection
+    /// allows.
     pub fn finish(self) -> anyhow::Result<Plot> {
         self.count.check()?;
         let labels = labels(self.series.values());
@@ -157,8 +159,8 @@ impl PlotReader {
     }
 }
 
-/// A name for each series: the group, if there are several, and the tags that differ between the
-/// series.
+/// A name for each series: the group, if there are several groups, and the tags that differ between
+/// the series.
 fn labels<'a>(series: impl Iterator<Item = &'a Collected> + Clone) -> Vec<String> {
     let groups: BTreeSet<&str> = series.clone().map(|one| one.group.as_str()).collect();
     let mut values: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Counts series, for the message that there are too many to draw.
+//! Counts series, for the message that there are too many series to draw.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,7 +8,7 @@ use crate::error;
 /// To limit memory, counting stops at this number of series, or at `max_series` if that is larger.
 const MOST: usize = 100_000;
 /// The error message states the number of series for each of at most this many metrics, and one
-/// number for all others, so that the message stays short.
+/// number for all other metrics together, so that the message stays short.
 const MOST_METRICS: usize = 20;
 
 /// Counts different series up to a limit. For each series, it stores only an 8-byte hash of the id.
@@ -56,7 +56,7 @@ impl SeriesCount {
         }
     }
 
-    /// Status 2 if there are more series than may be drawn.
+    /// Fails with status 2 if there are more series than may be drawn.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let all = self.seen.len() + usize::from(self.has_more);
         if all <= self.max_series {

@@ -9,7 +9,8 @@ use crate::time::{Timestamp, show_duration};
 const SETTLED: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const GROWING: [char; 4] = ['⡀', '⡄', '⡆', '⡇'];
 const ZERO: char = '·';
-/// The largest width of a name, and the smallest width of a line beside it, in characters.
+/// The largest width of a name, and the smallest width of a drawn line beside its name, in
+/// characters.
 const MOST_LABEL: usize = 48;
 const LEAST_COLUMNS: usize = 10;
 
@@ -86,7 +87,7 @@ fn wrap(sentence: &str, width: usize, text: &mut String) {
     text.push('\n');
 }
 
-/// `text` in exactly `width` characters.
+/// `text`, cut or padded to exactly `width` characters.
 pub(super) fn fit(text: &str, width: usize) -> String {
     match text.chars().count() > width {
         true => text
@@ -98,8 +99,8 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     }
 }
 
-/// Divides the time into at most `room` columns. A column is one or several times as long as the
-/// shortest bucket.
+/// Divides the time into at most `room` columns. The length of a column is the length of the
+/// shortest bucket or a multiple of it.
 fn columns(plot: &Plot, from: Timestamp, to: Timestamp, room: usize) -> Columns {
     let buckets = plot.series.iter().flat_map(|series| &series.buckets);
     let lengths = buckets.map(|(from, bucket)| bucket.to.millis() - from.millis());
@@ -149,8 +150,8 @@ fn line(series: &PlotSeries, columns: &Columns) -> String {
         .collect()
 }
 
-/// The block character for a value: the lowest for the least value, the full one for the
-/// greatest.
+/// The block character for a value: the lowest block for the least value, the full block for the
+/// greatest value.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -20,9 +20,9 @@ use super::colours::{GRID, INK, LINE, MUTED};
 use super::time_axis::TimeAxis;
 use crate::time::Timestamp;
 
-/// Pixels above a panel's axes, for its two lines of text.
+/// The height of the space above a panel's axes, in pixels. This space holds two lines of text.
 const HEAD: i32 = 46;
-/// Characters of a title that fit into a panel.
+/// The number of characters of a title that fit into a panel.
 const MOST_TITLE: usize = 58;
 
 pub(super) type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -97,8 +97,8 @@ fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
     runs
 }
 
-/// Draws a run of buckets. The line between two settled buckets is solid; between any other two, it
-/// is dashed. A bucket without neighbours is a point.
+/// Draws a run of buckets. The line between two settled buckets is solid; every other line is
+/// dashed. A point marks each bucket that has no neighbours or is not settled.
 fn trace(chart: &mut Axes<'_, '_>, run: &[(Timestamp, PlotBucket)]) -> anyhow::Result<()> {
     let middle = |(from, bucket): &(Timestamp, PlotBucket)| -> Point {
         let half = (bucket.to.millis() - from.millis()) / 2;
