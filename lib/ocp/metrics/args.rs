@@ -118,7 +118,8 @@ pub struct MetricsServiceArgs {
     #[arg(long, value_name = "PATH", default_value = METRICS_PATH)]
     pub path_prefix: String,
 
-    /// If the service answers 400 to a request for several metrics, request each metric separately.
+    /// If the service refuses a request for several metrics (HTTP 400 or 422), request each metric
+    /// separately.
     #[arg(long)]
     pub each_metric: bool,
 

@@ -160,9 +160,10 @@ impl<'a> Changes<'a> {
                     return self.created(&id, wanted, SubscriptionAction::Create);
                 }
                 SubCreated::Accepted(None) => (SubscriptionAction::Create, None),
-                SubCreated::Exists(said) => {
-                    (SubscriptionAction::Adopt, Some(format!("HTTP 409, {said}")))
-                }
+                SubCreated::Exists(said) => (
+                    SubscriptionAction::Adopt,
+                    Some(format!("the service says that it exists ({said})")),
+                ),
                 SubCreated::Lost(why) => {
                     lost = true;
                     log::warn!("{what}: {why}; searching the list for it");

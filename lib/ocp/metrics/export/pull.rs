@@ -73,7 +73,7 @@ impl MetricsExport<'_, '_> {
                 (Answer::AskEach(said), _) => {
                     if !self.asks_each {
                         log::warn!(
-                            "{}: HTTP 400, {said}; requesting each metric separately",
+                            "{}: the service refuses it ({said}); requesting each metric separately",
                             question.what(window)
                         );
                         self.asks_each = true;
