@@ -5,8 +5,8 @@
 //! reply with fewer messages than an earlier reply is complete. A reply that has at least as many
 //! messages as the largest earlier reply is possibly cut off. Its window is then split in two at
 //! the time of its middle message. Both parts are read in the same way, and are split again if
-//! their replies are possibly cut off, too. If a slice has no window, or a window that is too short
-//! to be split, `pages` reads its messages.
+//! their replies are possibly cut off, too. A slice cannot be split if it has no window, or if its
+//! window is too short. If the reply for such a slice is possibly cut off, `pages` reads the slice.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::pages;

@@ -4,8 +4,8 @@
 
 use memchr::memchr_iter;
 
-/// A number counts as long if it has this many digits: a telephone number without its area code has
-/// seven.
+/// A number counts as long if it has at least this many digits: a telephone number without its area
+/// code has seven.
 const DIGITS: usize = 7;
 
 /// The kind of personal data in the text; `None` if none is found.

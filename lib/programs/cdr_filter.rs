@@ -1,4 +1,4 @@
-//! Prints the call detail records that match the flags and the expression, byte for byte.
+//! Prints the call detail records that match the flags and the expression, by default unchanged.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -30,8 +30,8 @@ mod probe;
 
 const PROGRAM: &str = "dialpad-window";
 
-/// The start of a run may be later than the clock by at most this much, because the clocks of two
-/// machines can differ.
+/// The start of a run that continues a state may be later than the clock by at most this much,
+/// because the clocks of two machines can differ.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Export the messages of Dialpad's Omnichannel contact center, each once.

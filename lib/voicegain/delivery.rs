@@ -28,8 +28,8 @@ pub(super) struct CallDelivery<'a> {
 }
 
 impl<'a> CallDelivery<'a> {
-    /// Prepares the delivery. If `remembers` is true, or if `progress` already names a file of
-    /// exported calls, exported calls are noted in this file, so that later changes are found.
+    /// Exported calls are noted in a file beside the state, so that later changes are found, if
+    /// `remembers` is true or if `progress` already names such a file.
     pub(super) fn new(
         writer: CallWriter<'a>,
         state: Option<State>,

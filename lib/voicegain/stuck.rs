@@ -101,7 +101,7 @@ impl Stuck {
                     continue;
                 }
             };
-            // A page can begin with the last call of the page before.
+            // A page can begin with calls that the page before it had, too.
             descends = descends && (call.id <= last || pages > 0);
             last = call.id;
             if call.id <= cursor {
