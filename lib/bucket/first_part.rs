@@ -21,7 +21,7 @@ pub enum BegunObject {
     /// The first part of the object. The service can send the other parts.
     Part(FirstPart),
     /// A file with a copy of the complete object, because the service cannot send parts or the
-    /// object is empty. The file is read from its start.
+    /// object is empty. A read begins at the start of the file.
     Whole(File),
 }
 

@@ -74,8 +74,8 @@ struct Hold {
 
 impl BucketLease {
     /// Takes the lease of `object` for `holder`. Returns an error with status 75, which names the
-    /// holder, if another run has the lease; with status 2 if the service ignores the conditions of
-    /// writes.
+    /// holder, if another run has the lease, and with status 2 if the service ignores the
+    /// conditions of writes.
     pub fn take(
         service: &Arc<BucketService>,
         object: &BucketUrl,

@@ -240,7 +240,7 @@ impl Budget {
     }
 
     /// Counts a request that an earlier run was about to send `age` ago. The service may have
-    /// received the request a little later, so its age counts as a tenth of the period less. The
+    /// received the request a little later, so a tenth of the period is subtracted from `age`. The
     /// group of the request is not known, so it counts for all groups.
     pub fn count_earlier(&self, age: Duration) {
         let mut used = self.used();

@@ -243,8 +243,8 @@ impl Client {
     /// Turns the error of a request without a reply into a temporary failure. Returns an error if
     /// the failure is final.
     fn failed(&self, call: &ApiCall<'_>, e: NetError) -> anyhow::Result<Failed> {
-        // A signal closes the connections. `check` then returns the signal as the error, so that it
-        // is not reported as a failure of the network.
+        // A signal closes the connections. Then `check` returns the error of the signal, and no
+        // failure of the network is reported.
         self.retry.stop().check()?;
         match e.unsent {
             true => self.budget.give_back(call.units, call.lane),

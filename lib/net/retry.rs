@@ -245,8 +245,8 @@ impl Tries<'_> {
     /// Logs the failure and waits for the next try. Returns the failure as an error after the last
     /// try, or if the service asks for a longer wait than `--patience`.
     pub fn again(&mut self, failed: Failed) -> anyhow::Result<()> {
-        // A signal closes the connections. `check` then returns the signal as the error, so that it
-        // is not reported as a failure of the network.
+        // A signal closes the connections. Then `check` returns the error of the signal, and no
+        // failure of the network is reported.
         self.retry.stop.check()?;
         self.failed += 1;
         let policy = self.retry.policy;

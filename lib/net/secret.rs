@@ -191,8 +191,9 @@ pub fn from_command(
     Ok(secret)
 }
 
-/// The exit status for a helper that failed with `code`: the same status if `code` is 2, 69, 74 or
-/// 75, as from a helper that is a program of callpipe; otherwise 77.
+/// The exit status for a helper that failed with `code`: `code` itself if it is 2, 69, 74 or 75,
+/// otherwise 77. The helper can be a program of callpipe: then its status shows whether a retry
+/// helps.
 fn status_of_helper(code: Option<i32>) -> Status {
     [Status::Usage, Status::Refused, Status::Io, Status::TryLater]
         .into_iter()

@@ -16,7 +16,7 @@ pub use tempfile::NamedTempFile;
 use crate::os::locks::{self, LockOutcome};
 
 /// The start and the end of the name of a temporary file, and the number of letters and digits
-/// between them. By such a name, a later run recognises a file that a killed run left.
+/// between them. A later run recognises the files of killed runs by such names.
 const TEMP_PREFIX: &str = ".callpipe-";
 const TEMP_SUFFIX: &str = ".tmp";
 const TEMP_RANDOM: usize = 6;

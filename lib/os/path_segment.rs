@@ -6,8 +6,8 @@ use crate::os::digest;
 const LONGEST: usize = 200;
 
 /// Turns a name into one component of a path. Letters, digits and `._-` stay. All other bytes, and
-/// a `.` or `-` at the start, become `%XX`. A long result is cut and ends with 16 digits of the
-/// name's SHA-256, so that two names do not become the same component.
+/// a `.` or `-` at the start, become `%XX`. A long result is cut and ends with 16 hexadecimal
+/// digits of the name's SHA-256, so that two names do not become the same component.
 pub fn safe(name: &str) -> String {
     let mut safe = String::new();
     for (at, byte) in name.bytes().enumerate() {
