@@ -136,8 +136,8 @@ impl Inputs {
         true
     }
 
-    /// Reads until the block contains the end of a line, or the input ends. Often one read is
-    /// enough.
+    /// Reads until the block contains the end of a line; usually one read is enough. Ends earlier
+    /// at the end of the input, at a fault, or when reading is stopped.
     fn read(&mut self, block: &mut LineBlock) {
         let Some(open) = &mut self.open else { return };
         block.source = open.source.clone();

@@ -137,9 +137,8 @@ impl Cdr {
         }
     }
 
-    /// Counts since the last call of this function: the number of records that have no time
-    /// although --from or --to needs one. Only records that pass all other flags except --kvp are
-    /// counted.
+    /// The number of records that have no time although --from or --to needs one, counted since the
+    /// last call of this function. Only records that pass all other flags except --kvp are counted.
     pub(super) fn take_without_time(&mut self) -> u64 {
         std::mem::take(&mut self.without_time)
     }

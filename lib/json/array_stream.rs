@@ -1,5 +1,6 @@
-//! Reads the elements of a JSON array while the array arrives. Only one element is in memory,
-//! because a reply with ten thousand records can have tens of megabytes.
+//! Reads the elements of a JSON array while the array arrives. The memory needed depends on the
+//! longest element, not on the length of the array, because a reply with ten thousand records can
+//! have tens of megabytes.
 //!
 //! This module only finds the ends of the elements. It does not check whether an element is valid
 //! JSON; the caller does this when it decodes the element.

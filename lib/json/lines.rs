@@ -1,7 +1,7 @@
 //! Newline-delimited JSON: reads lines with their numbers and offsets, and writes records.
 //!
-//! Lines are found without decoding, so that a filter can output the original bytes. Programs split
-//! lines of records, and remove byte order marks from these lines, with these functions.
+//! Lines are found without decoding, so that a filter can output the original bytes. Programs use
+//! these functions to split their input into lines of records, and to remove byte order marks.
 
 use std::io::{self, Read, Write};
 

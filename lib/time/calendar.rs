@@ -109,7 +109,7 @@ impl Zone {
     }
 
     /// The first instant when the clocks of the zone show `local`. If the clocks skip `local`, this
-    /// is the instant of the next local time that they show, tried in steps of 15 minutes.
+    /// tries later local times, in steps of 15 minutes, and takes the first that the clocks show.
     fn instant(self, local: NaiveDateTime) -> Timestamp {
         let quarters = (0..=96).map(|n| local + TimeDelta::minutes(15 * n));
         let mut found = quarters.filter_map(|local| self.first_instant(local));

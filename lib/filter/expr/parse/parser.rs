@@ -100,7 +100,7 @@ impl<'t> Parser<'t> {
         self.at += before + length;
     }
 
-    /// Consumes a symbol and returns true if this symbol is the next token.
+    /// If this symbol is the next token, consumes it and returns true.
     pub(super) fn takes(&mut self, symbol: &str) -> bool {
         let is_next = self.peek() == JqToken::Symbol(symbol);
         if is_next {

@@ -13,7 +13,7 @@ pub(super) struct ZoneAtTime {
     pub(super) name: String,
 }
 
-/// What a conversion can have between its `%` and its letter.
+/// The flags, width and modifier of a conversion, which are between its `%` and its letter.
 #[derive(Clone, Copy, Default)]
 struct Flags {
     pad: Option<u8>,
