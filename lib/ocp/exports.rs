@@ -242,9 +242,9 @@ impl Exports {
         })
     }
 
-    /// Turns a refusal that is not retried into an error. The error names the line of the API
-    /// profile that the user must check. An error that concerns only one request or group does not
-    /// end the run. Any other error ends the run, because the next requests would fail, too.
+    /// Turns a refusal that is not retried into an error. The error says what the user must check,
+    /// for example a line of the API profile. An error that concerns only one request or group does
+    /// not end the run. Any other error ends the run, because the next requests would fail, too.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
         let advice = self.profile.blame(role, refusal).to_string();

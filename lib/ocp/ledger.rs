@@ -279,8 +279,8 @@ impl Ledger {
         })
     }
 
-    /// Must be called before a complete list gets its name or is uploaded. Returns after the event
-    /// is on disk.
+    /// Must be called before a complete list gets its name or is uploaded. When this returns, the
+    /// event is on disk or in the bucket.
     pub(crate) fn delivering(&mut self, delivery: &ListDelivery) -> anyhow::Result<()> {
         self.note(LedgerEvent::Delivering(delivery.clone()))
     }

@@ -92,8 +92,9 @@ impl Exports {
         Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
     }
 
-    /// The export `export_id` in a list; `None` if the list does not show this export. Fails if no
-    /// entry has this id, but an entry has no id: this entry is possibly the export.
+    /// The export `export_id` in a list; `None` if the list does not show this export. Fails if the
+    /// list does not show it and has an entry without an id, because this entry is possibly the
+    /// export.
     pub(super) fn listed(
         &self,
         reply: &Value,

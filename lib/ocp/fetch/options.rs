@@ -63,8 +63,8 @@ pub struct FetchOptions {
 }
 
 impl FetchOptions {
-    /// The path of the ledger if the user does not give a path: a file in the directory of the
-    /// ZIPs.
+    /// The path of the ledger if the user does not give a path: [`LEDGER_NAME`] in `--out-dir`,
+    /// which is a directory or a bucket. Without `--out-dir`, it is in the current directory.
     pub fn default_ledger(&self) -> FileOrObject {
         match &self.out_dir {
             None => FileOrObject::File(LEDGER_NAME.into()),

@@ -205,8 +205,8 @@ impl Exporter<'_> {
         !running.was_seen && export.is_some_and(|export| now.since(export.created_at) < lag)
     }
 
-    /// Requests a new export in place of an expired or lost export. All pages of the new export are
-    /// downloaded.
+    /// Requests a new export in place of an expired or lost export. Pages of the old export are not
+    /// used for the new export. Fails if the input lines are for single pages.
     pub(super) fn ask_anew(
         &mut self,
         mut job: ExportJob,

@@ -73,7 +73,8 @@ pub(super) struct GroupQueues {
 }
 
 impl GroupQueues {
-    /// Takes the refused groups out of the queues, each with its requests that were not sent.
+    /// Removes [`GroupQueue::refused`] from each group that has it, and returns it with the name of
+    /// the group.
     pub(super) fn refused(&mut self) -> impl Iterator<Item = (&String, RefusedGroup)> {
         let refused = |(group, queue): (_, &mut GroupQueue)| Some((group, queue.refused.take()?));
         self.groups.iter_mut().filter_map(refused)

@@ -9,7 +9,8 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Meaning, Profile, Role, Subject};
 
-/// Creates an export, or finds the export of an earlier probe. `None` if the step failed.
+/// Creates an export, or finds the export of an earlier probe. `None` if the probe gets no id of an
+/// export.
 pub(super) fn create(
     asker: &mut Asker,
     request: &ExportRequest,

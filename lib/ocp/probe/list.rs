@@ -20,7 +20,7 @@ pub(super) struct KnownExport {
 }
 
 /// Requests the list of the exports of a group, and returns the entries of the list. Returns `None`
-/// if the step failed.
+/// if the probe cannot get the list, or finds no id or no state in its first entry.
 pub(super) fn list(
     asker: &mut Asker,
     group: &str,

@@ -67,7 +67,7 @@ pub(super) fn pages(
     Ok(())
 }
 
-/// The names and checksums of the members of a page. `None` if the step failed.
+/// The names and checksums of the members of a page. `None` if the probe cannot get a valid ZIP.
 fn page(
     asker: &mut Asker,
     subject: Subject<'_>,

@@ -147,7 +147,7 @@ fn unknown_state(
     Ok(())
 }
 
-/// The number of files of an export. `None` if the step failed.
+/// The number of files of an export. `None` if the probe cannot find this number.
 pub(super) fn metadata(
     asker: &mut Asker,
     group: &str,

@@ -103,7 +103,8 @@ impl HourlyTotals {
     }
 
     /// The number of calls in each hour, by group and metric. If several breakdowns have only final
-    /// numbers for an hour, the numbers of the breakdown that has the fewest are added up.
+    /// numbers for an hour, only the first of them in the order of [`Breakdown::rank`] is used. Its
+    /// numbers are added up.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = (&GroupMetric, BTreeMap<Timestamp, f64>)> {
         self.counts.iter().map(|(key, ways)| {
             let mut ways: Vec<_> = ways.iter().collect();
