@@ -38,7 +38,7 @@ pub(super) struct BucketZips {
     open: Vec<(Weak<dyn ZipBytes>, u64)>,
 }
 
-/// The result of reading a ZIP ahead: the ZIP or an error. Also has the memory that the ZIP takes.
+/// The result of reading a ZIP ahead (the ZIP or an error), and the memory reserved for the ZIP.
 struct ReadAhead {
     zip: anyhow::Result<io::Result<BegunZip>>,
     _taken: TakenBytes,

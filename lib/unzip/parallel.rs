@@ -43,8 +43,8 @@ const BLOCKS_OF_ONE: usize = 4;
 const JOBS: usize = 8;
 
 /// The most bytes of pending members for each thread, as compressed in the ZIP. A ZIP in a bucket
-/// is read in blocks. The blocks that were read during the walk through the ZIP's directory should
-/// still be in memory when a thread needs them.
+/// is read in blocks. The walk through the ZIP reads the block in which a member starts. This block
+/// should still be in memory when a thread unpacks the member.
 const COMPRESSED_BYTES: u64 = 6 << 20;
 
 /// The size of a job in members and in bytes. It is large enough that starting a job costs little,

@@ -1,6 +1,6 @@
 //! A file that is being written: one part of the file is in memory, the other part on the disk.
 //!
-//! No file stays open between two writes, and no file needs a compressor of its own, because a
+//! No file stays open between two writes. No file needs a compressor of its own, because a
 //! compressed file is a series of frames that do not depend on each other. So there can be any
 //! number of files.
 

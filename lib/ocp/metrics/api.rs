@@ -115,8 +115,8 @@ impl MetricsApi {
                     Attempt::Again(failed) => failed,
                 },
             };
-            // If a signal has closed the connection, the run stops here, because the network did
-            // not fail.
+            // If a signal has closed the connection, the network did not fail. Then the run stops
+            // here, and does not try again.
             self.retry().stop().check()?;
             if failed.slow && can_halve {
                 return Ok(Answer::TooMuch(failed.why));

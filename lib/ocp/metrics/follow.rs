@@ -67,8 +67,8 @@ struct Polls {
     done: u64,
     failed: u64,
     missing: u64,
-    /// Entries (category and group) that the service refused in the first poll, while it accepted
-    /// other entries. They are not polled again.
+    /// Entries (category and group) that the service refused in the first poll, although it did
+    /// not refuse all entries. They are not polled again.
     left_out: HashSet<String>,
     /// The worst status with which an entry in `left_out` was refused.
     refused: Status,

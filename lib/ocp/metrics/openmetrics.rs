@@ -184,7 +184,7 @@ impl OpenMetrics {
         Ok(text)
     }
 
-    /// Status 69 if there are too many series.
+    /// Fails with status 69 if there are too many series.
     fn check(&self) -> anyhow::Result<()> {
         match self.has_too_many {
             true => Err(error::refused(format!(

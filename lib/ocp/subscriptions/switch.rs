@@ -66,8 +66,8 @@ impl SwitchLine {
 }
 
 impl Switch<'_> {
-    /// Asks the receiver when each client last sent a push or a request for a token. `receiver` is
-    /// the address of its admin listener.
+    /// Asks the receiver when each client last used it, for a push, a GET or a token. `receiver` is
+    /// the address of the receiver's admin listener.
     pub fn look(&self, client: &Client, receiver: &Url) -> anyhow::Result<SwitchLine> {
         let usage = usage(client, receiver)?;
         let entries = ledger::read(self.ledger)?;

@@ -24,8 +24,8 @@ impl PathPattern {
     }
 }
 
-/// Whether one segment matches its pattern: the segment contains the texts between the stars of the
-/// pattern, in order.
+/// Whether one segment matches its pattern. The segment must start with the text before the first
+/// star, end with the text after the last star, and contain the texts between the stars, in order.
 fn is_like(pattern: &str, segment: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == segment;

@@ -51,7 +51,8 @@ pub(super) struct Waiting {
     pub(super) broken: Option<String>,
 }
 
-/// The bytes of memory that a push counts in the queue; 0 for a recording, which is on the disk.
+/// The bytes that a push adds to the size of the queue in memory; 0 for a recording, which is on
+/// the disk.
 pub(super) fn size(push: &Push) -> usize {
     match &push.content {
         PushContent::Json(body) => body.len(),

@@ -13,9 +13,10 @@ use crate::time::{Timestamp, show_duration};
 /// A change of the wall clock by more than this number of milliseconds is noted in the coverage.
 const JUMP: i64 = 5000;
 
-/// The intervals in seconds: one at which the clients and the keys are read again, and one at which
-/// the certificate is read again.
+/// The interval at which the clients and the keys are read again, in seconds.
 const CLIENTS_EVERY: u64 = 5;
+
+/// The interval at which the certificate is read again, in seconds.
 const CERTIFICATE_EVERY: u64 = 60;
 
 /// The things to check.
