@@ -14,6 +14,7 @@ mod promises;
 pub mod running;
 pub mod service;
 mod settings;
+mod side_logs;
 mod state;
 mod upload;
 mod zips;

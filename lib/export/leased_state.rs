@@ -3,6 +3,10 @@
 //! A run works on copies of the side logs in its own directory. When it saves the state, it first
 //! writes each changed log to a new object, whose name contains a checksum of the content. The
 //! state contains these names. So a state and its logs always match, even if a run is killed.
+//!
+//! A run deletes a side log only after it has saved a state that does not need the log. This state
+//! has replaced the state that the run read. So no other run, which may have been suspended
+//! meanwhile, can still save a state that needs the log.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,6 +40,9 @@ pub(super) struct LeasedState {
     directory: PrivateDirectory,
     /// The side logs of the state that was read.
     read: SideObjects,
+    /// The side logs, as `NAME.GENERATION` and checksum, that were in the bucket before this run
+    /// began, and that the state that was read does not name. Killed runs left them.
+    leftover: Mutex<Vec<(String, String)>>,
     /// The side logs of the state that was saved last. Before the first save: of the state that was
     /// read.
     saved: Mutex<SideObjects>,
@@ -54,6 +61,7 @@ impl LeasedState {
             service: service.clone(),
             url: url.clone(),
             read: SideObjects::new(),
+            leftover: Mutex::default(),
             saved: Mutex::default(),
         })
     }
@@ -65,7 +73,9 @@ impl LeasedState {
     }
 
     /// Copies the side logs `logs` of the state into this run's directory. If `logs` is not empty,
-    /// also deletes the side logs that killed runs left in the bucket.
+    /// also lists the side logs that killed runs left in the bucket. Returns an error with status 75
+    /// if another run has taken the lease and deleted a log meanwhile, and with status 65 if a log
+    /// is missing or damaged for another reason.
     pub(super) fn fetch(&mut self, logs: SideObjects) -> anyhow::Result<()> {
         for (name, content) in &logs {
             let url = self.object_of(name, content);
@@ -76,16 +86,17 @@ impl LeasedState {
             }
             let object = self.service.get(&url)?;
             let object = object.filter(|object| content_name(&object.bytes) == *content);
-            let object = object.ok_or_else(|| {
-                error::bad_input(format!(
+            let Some(object) = object else {
+                self.confirm()?;
+                return Err(error::bad_input(format!(
                     "{url}: this side log of the state is missing or damaged: restore it, or start with another state"
-                ))
-            })?;
+                )));
+            };
             let path = self.directory.path().join(format!("{NAME}.{name}"));
             files::write_private(&path, &object.bytes)?;
         }
         if !logs.is_empty() {
-            self.remove_others(&logs)?;
+            self.leftover = Mutex::new(self.list_leftover(&logs)?);
         }
         *lock(&self.saved) = logs.clone();
         self.read = logs;
@@ -121,11 +132,16 @@ impl LeasedState {
         Ok(logs)
     }
 
-    /// Deletes the side logs of the previous state, except those that a state still needs. The
-    /// caller saves the new state first; `logs` are its side logs. `is_direct` says whether the new
-    /// state replaced the state that was read.
+    /// Deletes the side logs of the previous state and of killed runs, except those that a state
+    /// still needs. The caller saves the new state first; `logs` are its side logs. `is_direct` says
+    /// whether the new state replaced the state that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
-        let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
+        let saved = std::mem::replace(&mut *lock(&self.saved), logs.clone());
+        let leftover = std::mem::take(&mut *lock(&self.leftover));
+        // A run after this one may have written a log with the name of one that a killed run left.
+        let is_certain = leftover.is_empty() || self.lease.confirm().is_ok();
+        let leftover = leftover.into_iter().filter(|_| is_certain);
+        let former = saved.into_iter().chain(leftover).collect();
         let read = match is_direct {
             true => None,
             false => Some(&self.read),
@@ -154,28 +170,26 @@ impl LeasedState {
         self.url.with_ending(&format!(".{name}.{content}"))
     }
 
-    fn remove_others(&self, logs: &SideObjects) -> anyhow::Result<()> {
-        for object in self.service.list(&self.url.with_ending("."))? {
-            let ending = &object.key[self.url.key().len()..];
-            if let Some((name, content)) = leftover(ending, logs) {
-                self.service.delete(&self.object_of(name, content))?;
-            }
-        }
-        Ok(())
+    fn list_leftover(&self, logs: &SideObjects) -> anyhow::Result<Vec<(String, String)>> {
+        let objects = self.service.list(&self.url.with_ending("."))?;
+        let leftover = objects.iter().filter_map(|object| {
+            let (name, content) = leftover(&object.key[self.url.key().len()..], logs)?;
+            Some((name.to_owned(), content.to_owned()))
+        });
+        Ok(leftover.collect())
     }
 }
 
 /// The side logs in `former` that are neither in `logs` (of the new state) nor in `read` (of the
 /// state that was read, if it may still be the current one).
 fn unneeded(
-    former: SideObjects,
+    mut former: Vec<(String, String)>,
     logs: &SideObjects,
     read: Option<&SideObjects>,
 ) -> Vec<(String, String)> {
     let states: Vec<&SideObjects> = [Some(logs), read].into_iter().flatten().collect();
     let is_needed =
         |name: &String, content: &String| states.iter().any(|logs| logs.get(name) == Some(content));
-    let mut former: Vec<(String, String)> = former.into_iter().collect();
     former.retain(|(name, content)| !is_needed(name, content));
     former
 }
@@ -249,7 +263,10 @@ mod tests {
 
     #[test]
     fn a_log_stays_while_a_state_that_may_be_current_needs_it() {
-        let former = || logs(&[("a.1", OLD), ("b.1", OLD), ("c.1", OLD)]);
+        let former = || {
+            let former = logs(&[("a.1", OLD), ("b.1", OLD), ("c.1", OLD)]);
+            former.into_iter().collect()
+        };
         let (new, read) = (logs(&[("a.1", OLD), ("b.1", NEW)]), logs(&[("b.1", OLD)]));
         let names = |read| -> Vec<String> {
             let unneeded = unneeded(former(), &new, read).into_iter();

@@ -14,7 +14,7 @@ use crate::named_output::name_of;
 use crate::sim::voicegain::Change;
 use crate::voicegain::site::{Site, by_id};
 
-const OBJECTS: &str = "s3://bucket/out/since-{state}.ndjson";
+pub const OBJECTS: &str = "s3://bucket/out/since-{state}.ndjson";
 
 fn site() -> Site {
     let mut site = Site::new();
@@ -29,7 +29,7 @@ fn calls(site: &Site, bucket: &Bucket, output: &str) -> Program {
 }
 
 /// All lines of the objects.
-fn lines(bucket: &Bucket) -> Vec<String> {
+pub fn lines(bucket: &Bucket) -> Vec<String> {
     let keys = bucket.keys().into_iter();
     let keys = keys.filter(|key| key.starts_with("out/"));
     let text = keys.map(|key| bucket.read(&key).unwrap());
@@ -58,7 +58,7 @@ fn each_run_has_an_object_that_is_named_by_the_state_before_it() {
 }
 
 /// Lets a held request go, also when the test fails: the service waits for it.
-struct Release<'b>(&'b Bucket);
+pub struct Release<'b>(pub &'b Bucket);
 
 impl Drop for Release<'_> {
     fn drop(&mut self) {
