@@ -45,8 +45,8 @@ pub struct Common {
     pub log_format: logger::LogFormat,
 
     /// The mode of new data files, in octal digits as for chmod. The umask removes bits from it. A
-    /// file that replaces an older one keeps the mode of the older one. New states, ledgers and
-    /// tokens do not use this flag: only their owner can read them.
+    /// file that replaces an older one keeps the mode of the older one. It does not
+    /// apply to new states, ledgers and tokens: only their owner can read them.
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 

@@ -80,9 +80,9 @@ impl<'o> Commit<'o> {
         note().map(|()| true)
     }
 
-    /// Calls `note` if the first `end` bytes are [out](Output::bytes_out). Does not wait. Returns
-    /// whether it called `note`; always false if the output gets its name only in
-    /// [`Commit::finish`].
+    /// Calls `note` if the first `end` bytes are [out](Output::bytes_out): the reader of the pipe
+    /// has read them, or they are on disk. Does not wait. Returns whether it called `note`; always
+    /// false if the output gets its name only in [`Commit::finish`].
     pub fn commit_up_to(
         &mut self,
         end: u64,

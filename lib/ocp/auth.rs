@@ -28,8 +28,8 @@ pub const PAT_HEADER: &str = "X-OCP-PERSONAL-ACCESS-TOKEN";
 /// although it has not expired.
 pub const REJECTED: &str = "OCP_REJECTED_SHA256";
 
-/// A token that expires within this time is renewed. For the token of a login, this time is at most
-/// a third of the token's lifetime.
+/// A token that expires within this time is renewed. A token of a login is renewed later if a third
+/// of its lifetime is less than this time.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// How a personal access token is sent.

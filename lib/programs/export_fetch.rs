@@ -48,9 +48,9 @@ use connect::BucketAccess;
 /// Reads lines of export-plan, or its own output. It submits each window, waits for the export and
 /// downloads its pages; --until sets the step at which it stops. The ledger records what was done,
 /// and a later run does only the rest. The program prints a line for each ZIP on disk. For an
-/// export without files it prints no line, or, if the plan line has a `reason` (as the lines of
-/// ocp-receive gaps have), a line with `pages` 0 and no `path`. If there is no line to print, -o
-/// FILE creates no file; if FILE exists, it becomes empty.
+/// export without files it prints no line. But if the input line has a `reason` (the lines of
+/// ocp-receive gaps have one), it prints a line with `pages` 0 and no `path`. If there is no line
+/// to print, -o FILE creates no file; if FILE exists, it becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",

@@ -39,9 +39,9 @@ Examples:
 ///
 /// A line is bad if it does not begin with `{` and end with `}`, or is not UTF-8. A member is bad
 /// as a whole if it is damaged or encrypted, or if its compression is not deflate or none. A file
-/// that is not a ZIP is also bad. Everything else is still printed. Of a damaged member of up to 4
-/// MiB, no line is printed. Of a larger one, the lines before the damage are printed, and a message
-/// gives their number.
+/// that is not a ZIP is also bad. Everything else is still printed. If a damaged member has at
+/// most 4 MiB, none of its lines is printed. If it is larger, the lines before the damage are
+/// printed, and a message gives their number.
 #[derive(Debug, Parser)]
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {

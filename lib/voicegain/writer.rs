@@ -145,8 +145,9 @@ impl<'o> CallWriter<'o> {
         Ok(())
     }
 
-    /// Waits until the written calls are read or on disk (without a state, only flushes them), then
-    /// calls `note`. Does nothing while the calls are in a file that gets its name in `finish`.
+    /// Waits until the reader has read the written calls, or until they are on disk, then calls
+    /// `note`. Without a state, it flushes the calls and calls `note` at once. If the output is a
+    /// file that gets its name only in `finish`, it returns at once and does not call `note`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,

@@ -153,8 +153,8 @@ impl Reach {
         (self.term(term, Record)? == Other).then_some(Other)
     }
 
-    /// Adds the record's field with this name. `None` if the whole record is needed to find the
-    /// field.
+    /// Adds the field with this name to the fields that the expression uses. Returns `None` if the
+    /// expression needs the whole record instead.
     fn field(&mut self, name: &Term<&str>) -> Option<TermInput> {
         let Term::Str(None, parts) = name else {
             return None;

@@ -130,7 +130,7 @@ impl Spill {
         }
     }
 
-    /// Whether files are compressed.
+    /// Whether the files of the lake are compressed.
     pub(super) fn compresses(&self) -> bool {
         self.frames.is_some()
     }

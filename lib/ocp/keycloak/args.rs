@@ -19,8 +19,8 @@ pub struct LoginArgs {
     #[arg(long, value_name = "URL", env = "OCP_IAM_URL", value_parser = parse_url)]
     pub iam_url: Option<Url>,
 
-    /// The Keycloak realm: master on Swarm, ocp on Kubernetes. [default: the
-    /// region's, else master]
+    /// The Keycloak realm: master if OCP runs on Docker Swarm, ocp if it runs on Kubernetes.
+    /// [default: the realm of --region; without --region, master]
     #[arg(long, value_name = "NAME", env = "OCP_REALM", value_parser = parse_line)]
     pub realm: Option<String>,
 

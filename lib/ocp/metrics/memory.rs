@@ -38,8 +38,8 @@ pub enum Change {
     Same,
     /// No value was remembered.
     New,
-    /// The number of changes, and the value before the last change. This value is `None` if the
-    /// bucket was gone.
+    /// The number of changes, and the value before the last change; `None` if the service had
+    /// stopped sending the bucket before this change.
     Changed(u32, Option<String>),
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct GoneBucket {
     pub from: Timestamp,
     /// The number of changes, including this one.
     pub revision: u32,
-    /// The last value that the service sent.
+    /// The value that the service sent last, before the bucket was gone.
     pub previous: String,
 }
 

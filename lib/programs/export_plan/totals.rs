@@ -17,8 +17,8 @@ use crate::ocp::coverage::totals::{self, Comparison, HourlyRecords};
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Control totals")]
 pub(super) struct TotalsArgs {
-    /// Compare the records in --lake with the counts in FILE, the rows of `ocp-metrics batch
-    /// dialogs --step hour` or `realtime dialogs`.
+    /// Compare the records in --lake with the counts in FILE. FILE is the output of `ocp-metrics
+    /// batch dialogs --step hour` or of `ocp-metrics realtime dialogs`.
     ///
     /// For each exported hour, the number of root records of dialog_end is compared with the count
     /// `dialogs` or `dialogs_completed`. The vendor does not say that records and counts are equal.

@@ -99,7 +99,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) push_prefix: String,
 
-    /// Publish to the lake every DUR.
+    /// Publish the received records to the lake every DUR.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) publish_every: Duration,
 

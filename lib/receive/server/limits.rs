@@ -40,7 +40,7 @@ pub(crate) struct ServerLimits {
     pub(crate) max_recording: u64,
     /// The most bytes of all JSON bodies in memory.
     pub(crate) in_flight: u64,
-    /// The most recordings that are received at the same time.
+    /// At most this many recordings are received at the same time.
     pub(crate) recordings: usize,
     /// The most bytes of a request for a token.
     pub(crate) token_request: u64,

@@ -31,7 +31,7 @@ fn allowed(is_allowed: bool) -> Result<(), Error> {
 /// A growing array checks the limits after this number of elements.
 const STRIDE: usize = 1024;
 
-/// An element, with its content, is assumed to take at least this many bytes.
+/// The least memory, in bytes, that each element of an array is assumed to take with its content.
 const ELEMENT: usize = 64;
 
 /// An array that grows until the record exceeds a limit.

@@ -303,7 +303,7 @@ impl Reader<'_> {
         ]
     }
 
-    /// The index of January in [`DAYS_BEFORE`], in the row for this year.
+    /// The index in [`DAYS_BEFORE`] of the January of this year: 13 in a leap year, else 0.
     fn months(&self) -> usize {
         let is_leap = (self.year % 4 == 0 && self.year % 100 != 0) || self.year % 400 == 0;
         if is_leap { 13 } else { 0 }
