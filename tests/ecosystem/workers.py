@@ -603,7 +603,11 @@ class Killer(threading.Thread):
         while self.left and not self.over.wait(self.chance.uniform(0.2, 1.2)):
             groups = self.groups()
             if groups:
-                os.killpg(self.chance.choice(groups), signal.SIGKILL)
+                try:
+                    os.killpg(self.chance.choice(groups), signal.SIGKILL)
+                except ProcessLookupError:
+                    # It has just ended.
+                    continue
                 self.left, self.killed = self.left - 1, self.killed + 1
                 # Before the next try Airflow waits as long as the DAG says.
                 self.clock.wait(timedelta(minutes=5))
