@@ -179,6 +179,15 @@ fn with_v_the_last_line_says_the_status_and_the_counts() {
 }
 
 #[test]
+fn a_missing_command_is_said_before_the_help() {
+    for name in ["export-plan", "ocp-metrics", "ocp-receive", "ocp-subscribe"] {
+        let said = program(name).run().ends(2).stderr();
+        let start = format!("{name}: a command is missing\n\n");
+        assert!(said.starts_with(&start), "{said}");
+    }
+}
+
+#[test]
 fn a_command_that_is_nearly_right_is_named() {
     for (typed, meant) in [
         ("window", "windows"),

@@ -59,7 +59,7 @@ impl Service {
     pub fn new(args: &ServiceArgs) -> anyhow::Result<Service> {
         let lacking = |what: &str| error::usage(format!("no {what}"));
         let base = args.base_url.clone().ok_or_else(|| {
-            lacking("server: give --base-url or DIALPAD_BASE_URL; the documentation does not name it; some accounts use https://app.koopid.io")
+            lacking("server: give --base-url or DIALPAD_BASE_URL; the documentation does not name it; a plugin of the vendor uses https://app.koopid.io")
         })?;
         let provider = args.provider_id.as_deref().map(str::trim);
         let provider = provider.filter(|id| !id.is_empty()).map(str::to_owned);

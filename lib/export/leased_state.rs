@@ -4,9 +4,9 @@
 //! writes each changed log to a new object, whose name contains a checksum of the content. The
 //! state contains these names. So a state and its logs always match, even if a run is killed.
 //!
-//! A run deletes a side log only after it has saved a state that does not need the log. This state
-//! has replaced the state that the run read. So no other run, which may have been suspended
-//! meanwhile, can still save a state that needs the log.
+//! A run deletes a side log only after it has saved a state that does not need the log. Another run
+//! that was suspended meanwhile would replace the same object, so its write fails. This is true if
+//! all runs of a state use `--state-out`, or none of them.
 
 use std::collections::BTreeMap;
 use std::fs;

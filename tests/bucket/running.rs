@@ -5,9 +5,10 @@ use std::process::Child;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tempfile::TempDir;
 
-use crate::bucket::service::Bucket;
+use crate::bucket::service::{Bucket, Fault};
 use crate::harness::{Program, program};
 use crate::site::{Site, sorted};
 
@@ -28,6 +29,40 @@ pub fn is_killed(bucket: &Bucket, child: &mut Child) -> bool {
     child.kill().unwrap();
     child.wait().unwrap();
     is_killed
+}
+
+/// Lets a held request go, also when the test fails: the service waits for it.
+pub struct Release<'b>(pub &'b Bucket);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+/// Holds a run at its request number `at` until its lease has expired and `others` have done their work. Its
+/// status, and what it said; `None` if it has no such request.
+pub fn held_at(
+    bucket: &Bucket,
+    at: u64,
+    run: Program,
+    others: impl FnOnce(),
+) -> Option<(i32, String)> {
+    let release = Release(bucket);
+    bucket.faults(move |number, _| (number == at).then_some(Fault::Held));
+    let mut sleeper = run.spawn();
+    let said = reading(sleeper.stderr.take().unwrap());
+    if !comes_to_it(bucket, &mut sleeper) {
+        return None;
+    }
+    bucket.faults(|_, _| None);
+    bucket.pass(TimeDelta::minutes(3));
+    others();
+    drop(release);
+    let status = sleeper.wait().unwrap().code();
+    let said = said.join().unwrap();
+    assert!(matches!(status, Some(0 | 75)), "{at}: {status:?} {said}");
+    Some((status.unwrap(), said))
 }
 
 /// Reads a pipe of a run while it goes on.

@@ -3,8 +3,8 @@
 
 use chrono::TimeDelta;
 
-use crate::bucket::named::{OBJECTS, Release, lines};
-use crate::bucket::running::{comes_to_it, is_killed, reading};
+use crate::bucket::named::{OBJECTS, lines};
+use crate::bucket::running::{Release, comes_to_it, held_at, is_killed};
 use crate::bucket::service::{Bucket, Fault};
 use crate::harness::Program;
 use crate::sim::voicegain::Change;
@@ -47,24 +47,16 @@ fn a_run_that_is_suspended_at_any_request_deletes_no_log_of_another() {
     let mut statuses = Vec::new();
     for at in 1.. {
         let (site, bucket) = begun();
-        let release = Release(&bucket);
-        bucket.faults(move |number, _| (number == at).then_some(Fault::Held));
-        let mut sleeper = run(&site, &bucket).spawn();
-        let said = reading(sleeper.stderr.take().unwrap());
-        if !comes_to_it(&bucket, &mut sleeper) {
+        let others = || {
+            for _ in 0..2 {
+                site.change(Change::Add(5));
+                run(&site, &bucket).run().ends(0);
+            }
+        };
+        let Some((status, said)) = held_at(&bucket, at, run(&site, &bucket), others) else {
             break;
-        }
-        bucket.faults(|_, _| None);
-        bucket.pass(TimeDelta::minutes(3));
-        for _ in 0..2 {
-            site.change(Change::Add(5));
-            run(&site, &bucket).run().ends(0);
-        }
-        drop(release);
-        let status = sleeper.wait().unwrap().code();
-        let said = said.join().unwrap();
-        assert!(matches!(status, Some(0 | 75)), "{at}: {status:?} {said}");
-        statuses.push(status.unwrap());
+        };
+        statuses.push(status);
         each_call_is_there_once(&site, &bucket, &format!("{at}: {said}"));
     }
     assert!(statuses.len() > 8, "{statuses:?}");
